@@ -54,7 +54,7 @@
 /* No server, or no thread. */
 #define UFIBER_NONE		0xffffffffU
 
-#define UFIBER_MAX_SERVERS	1024U
+#define UFIBER_MAX_SERVERS	256U
 #define UFIBER_MAX_THREADS	32768U
 
 enum ufiber_thread_state {
@@ -360,8 +360,9 @@ struct ufiber_query {
  *   ESRCH      @next is no registered thread; nothing has changed
  *   EAGAIN     @next does not wait, or the caller has no server to hand over;
  *              nothing has changed
- *   ETIMEDOUT  the time has come. A standby then is IDLE without a server; any
- *              other caller first gets a server as one that was woken does
+ *   ETIMEDOUT  the time has come. With STANDBY or ACQUIRE the caller then is
+ *              IDLE without a server; any other first gets a server, as one
+ *              that was woken does
  *   ECANCELED  WAKE with CANCEL; the thread is IDLE without a server
  *   EINTR      a signal handler ran; the thread is IDLE (or RUNNABLE if it was
  *              already) without a server. What had been handed over stays
@@ -371,8 +372,8 @@ struct ufiber_query {
 #define UFIBER_IOC_WAIT		_IOC(_IOC_READ | _IOC_WRITE, 'U', 0xf3, 0)
 
 /*
- * UFIBER_IOC_WAKE: end a thread's wait. Any thread of the process may call it,
- * registered or not.
+ * UFIBER_IOC_WAKE: end a thread's wait, or the next one if it does not wait.
+ * Any thread of the process may call it, registered or not.
  *   ESRCH   no such thread
  */
 #define UFIBER_IOC_WAKE		_IOC(_IOC_READ | _IOC_WRITE, 'U', 0xf4, 0)

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the scheduler's hook reports: a registered thread is switched out, or
+ * in again.
+ */
+#include <linux/sched/signal.h>
+
+#include "ufiber.h"
+
+/*
+ * The thread sleeps in the kernel. If it holds a server, pass that on, unless
+ * user mode said that it must not lose it (critical), or that whoever needs it
+ * may take it (POLLING).
+ *
+ * Runs with the rq lock held and interrupts off: the successor is woken from an
+ * irq_work, which fires as soon as they are on again.
+ */
+static void uf_block(struct uf_thread *thread)
+{
+	struct uf_domain *domain = thread->domain;
+	struct uf_thread *next = NULL;
+	struct uf_server *server;
+
+	raw_spin_lock(&domain->lock);
+	server = thread->server;
+	if (server) {
+		if (READ_ONCE(thread->shared->critical) ||
+		    uf_is_polling(server))
+			goto out;
+		uf_release(thread, UFIBER_THREAD_BLOCKED);
+		WRITE_ONCE(thread->shared->blocks, ++thread->blocks);
+		WRITE_ONCE(server->shared->blocks, ++server->blocks);
+		next = uf_pass_on(domain, server);
+		if (next)
+			WRITE_ONCE(server->shared->handoffs,
+				   ++server->handoffs);
+	} else if (thread->state == UFIBER_THREAD_RUNNABLE) {
+		/*
+		 * It waits for a server but is not held: a signal handler runs,
+		 * and sleeps. A server would be lost on it now.
+		 */
+		uf_dequeue(thread);
+		uf_set_state(thread, UFIBER_THREAD_BLOCKED);
+	}
+out:
+	raw_spin_unlock(&domain->lock);
+	if (next)
+		irq_work_queue(&next->wake_irq);
+}
+
+/* The thread exits, or has become another program: its server is free. */
+static void uf_lose(struct uf_thread *thread)
+{
+	struct uf_domain *domain = thread->domain;
+	struct uf_thread *next;
+
+	raw_spin_lock(&domain->lock);
+	next = uf_leave(thread);
+	raw_spin_unlock(&domain->lock);
+	if (next)
+		irq_work_queue(&next->wake_irq);
+}
+
+static bool uf_is_void(struct uf_thread *thread)
+{
+	return (thread->task->flags & PF_EXITING) ||
+	       thread->task->mm != thread->domain->mm;
+}
+
+/* Hook: @thread is current and is being switched out. */
+void uf_sched_out(struct uf_thread *thread)
+{
+	if (unlikely(uf_is_void(thread))) {
+		uf_lose(thread);
+		/*
+		 * The last time of all: nothing will call the hook again, so
+		 * drop the reference that its registration holds. Not from
+		 * here: the caller still walks the list that the hook is in.
+		 */
+		if (READ_ONCE(thread->task->__state) == TASK_DEAD)
+			irq_work_queue(&thread->end_irq);
+		return;
+	}
+	/* Asleep where it should be: in uf_wait() or uf_hold(). */
+	if (thread->waiting || thread->held)
+		return;
+	if (uf_task_sleeps(thread->task))
+		uf_block(thread);
+}
+
+/* Hook: @thread is current and has just been switched in. */
+void uf_sched_in(struct uf_thread *thread)
+{
+	if (READ_ONCE(thread->state) == UFIBER_THREAD_BLOCKED ||
+	    unlikely(READ_ONCE(thread->left)))
+		uf_resume_queue(thread);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What differs between kernel versions and configurations, so that nothing
+ * else has to ask.
+ */
+#ifndef UFIBER_COMPAT_H
+#define UFIBER_COMPAT_H
+
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/preempt.h>
+#include <linux/sched.h>
+#include <linux/task_work.h>
+#include <linux/version.h>
+
+/* The scheduler's hook: a preempt notifier in each registered thread. */
+struct uf_hook {
+	struct preempt_notifier notifier;
+};
+
+/*
+ * The work that runs at return to user mode: a callback (resume_task_work.c)
+ * or a file that is released (resume_fput.c). Both fit; the build picks one.
+ */
+struct uf_resume {
+	struct callback_head work;
+	struct file *file;
+};
+
+/*
+ * Does a task that is being switched out sleep, rather than being preempted?
+ * 6.12 may leave a sleeping task on the run queue (delayed dequeue), so on_rq
+ * no longer tells. __state never did: a task may be preempted after setting it.
+ */
+static inline bool uf_task_sleeps(struct task_struct *task)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+	return !task_is_runnable(task);
+#else
+	return !task->on_rq;
+#endif
+}
+
+static inline void uf_vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+	vm_flags_set(vma, flags);
+#else
+	vma->vm_flags |= flags;
+#endif
+}
+
+static inline void uf_vm_flags_clear(struct vm_area_struct *vma,
+				     vm_flags_t flags)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+	vm_flags_clear(vma, flags);
+#else
+	vma->vm_flags &= ~flags;
+#endif
+}
+
+/* The task_work by which the last fput() of a file is deferred. */
+static inline struct callback_head *uf_file_task_work(struct file *file)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
+	return &file->f_task_work;
+#else
+	return &file->f_rcuhead;
+#endif
+}
+
+#endif /* UFIBER_COMPAT_H */

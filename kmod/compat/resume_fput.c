@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Resume work by fput(), for kernels that do not export task_work_add(): the
+ * release of a file whose last reference a task drops runs when that task
+ * returns to user mode. Each thread keeps one file for it; a release makes the
+ * next one first. A file on its way holds a reference to its thread.
+ *
+ * Should there be no memory for the next file, the thread runs on without a
+ * server when it next unblocks, until it calls WAIT, which tries again.
+ */
+#include <linux/anon_inodes.h>
+#include <linux/err.h>
+#include <linux/file.h>
+#include <linux/module.h>
+
+#include "../ufiber.h"
+
+static int uf_resume_release(struct inode *inode, struct file *file)
+{
+	struct uf_thread *thread = file->private_data;
+
+	if (!thread)
+		return 0;
+	/* By another if the thread was exiting already: see fput(). */
+	if (current == thread->task && !(current->flags & PF_EXITING)) {
+		thread->resume_queued = false;
+		uf_resume_prepare(thread);
+		uf_hold(thread, uf_file_task_work(file)->next);
+	}
+	uf_thread_put(thread);
+	return 0;
+}
+
+static const struct file_operations uf_resume_fops = {
+	.owner = THIS_MODULE,
+	.release = uf_resume_release,
+};
+
+/* Make sure that uf_resume_queue() will work; may be repeated. May sleep. */
+int uf_resume_prepare(struct uf_thread *thread)
+{
+	struct file *file;
+
+	if (thread->resume.file || thread->resume_queued)
+		return 0;
+	file = anon_inode_getfile("[ufiber]", &uf_resume_fops, NULL, O_RDWR);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	thread->resume.file = file;
+	return 0;
+}
+
+/* Have uf_hold() called when current, which is @thread, next returns to user. */
+void uf_resume_queue(struct uf_thread *thread)
+{
+	struct file *file = thread->resume.file;
+
+	if (!file)
+		return;
+	thread->resume.file = NULL;
+	thread->resume_queued = true;
+	kref_get(&thread->kref);
+	file->private_data = thread;
+	fput(file);
+}
+
+/* The thread is being freed, so nothing is queued. */
+void uf_resume_drop(struct uf_thread *thread)
+{
+	if (thread->resume.file)
+		fput(thread->resume.file);
+}

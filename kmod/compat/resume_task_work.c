@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Resume work by task_work_add(), which Debian's kernels export.
+ *
+ * A queued work holds a reference to its thread. task_work_run() takes the list
+ * in batches, last added first; ->next of a work that runs still tells whether
+ * another follows it in the batch.
+ */
+#include <linux/task_work.h>
+
+#include "../ufiber.h"
+
+static void uf_resume_run(struct callback_head *work)
+{
+	struct uf_thread *thread = container_of(work, struct uf_thread,
+						resume.work);
+	bool more_work = work->next;
+
+	thread->resume_queued = false;
+	uf_hold(thread, more_work);
+	uf_thread_put(thread);
+}
+
+/* Make sure that uf_resume_queue() will work; may be repeated. */
+int uf_resume_prepare(struct uf_thread *thread)
+{
+	init_task_work(&thread->resume.work, uf_resume_run);
+	return 0;
+}
+
+/* Have uf_hold() called when current, which is @thread, next returns to user. */
+void uf_resume_queue(struct uf_thread *thread)
+{
+	if (thread->resume_queued)
+		return;
+	kref_get(&thread->kref);
+	thread->resume_queued = true;
+	if (!task_work_add(current, &thread->resume.work, TWA_RESUME))
+		return;
+	/* It exits, and will not see user mode again. */
+	thread->resume_queued = false;
+	uf_thread_put(thread);
+}
+
+/* The thread is being freed, so nothing is queued. */
+void uf_resume_drop(struct uf_thread *thread)
+{
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A domain: what one open of /dev/ufiber stands for once it has been set up.
+ */
+#include <linux/bitmap.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "ufiber.h"
+
+struct uf_domain *uf_domain_new(void)
+{
+	struct uf_domain *domain = kzalloc(sizeof(*domain), GFP_KERNEL_ACCOUNT);
+
+	if (!domain)
+		return NULL;
+	kref_init(&domain->kref);
+	mutex_init(&domain->setup_mutex);
+	raw_spin_lock_init(&domain->lock);
+	INIT_LIST_HEAD(&domain->runnable);
+	INIT_LIST_HEAD(&domain->standby);
+	return domain;
+}
+
+/* Fill in where things are in the shared memory of a domain of this size. */
+void uf_domain_layout(struct ufiber_setup *setup)
+{
+	size_t servers = sizeof(struct ufiber_shared_domain);
+	size_t threads = servers + setup->nr_servers *
+				   sizeof(struct ufiber_shared_server);
+
+	setup->servers_offset = servers;
+	setup->threads_offset = threads;
+	setup->mmap_size = PAGE_ALIGN(threads + setup->max_threads *
+				      sizeof(struct ufiber_shared_thread));
+}
+
+static int uf_domain_alloc(struct uf_domain *domain,
+			   const struct ufiber_setup *setup)
+{
+	domain->servers = kvcalloc(setup->nr_servers, sizeof(*domain->servers),
+				   GFP_KERNEL_ACCOUNT);
+	if (!domain->servers)
+		return -ENOMEM;
+	domain->threads = kvcalloc(setup->max_threads, sizeof(*domain->threads),
+				   GFP_KERNEL_ACCOUNT);
+	if (!domain->threads)
+		goto free_servers;
+	domain->vacant = bitmap_zalloc(setup->nr_servers, GFP_KERNEL_ACCOUNT);
+	if (!domain->vacant)
+		goto free_threads;
+	domain->ids = bitmap_zalloc(setup->max_threads, GFP_KERNEL_ACCOUNT);
+	if (!domain->ids)
+		goto free_vacant;
+	domain->memory = vmalloc_user(setup->mmap_size);
+	if (!domain->memory)
+		goto free_ids;
+	return 0;
+
+free_ids:
+	bitmap_free(domain->ids);
+free_vacant:
+	bitmap_free(domain->vacant);
+free_threads:
+	kvfree(domain->threads);
+free_servers:
+	kvfree(domain->servers);
+	return -ENOMEM;
+}
+
+static void uf_domain_init(struct uf_domain *domain,
+			   const struct ufiber_setup *setup)
+{
+	u32 id;
+
+	domain->memory_size = setup->mmap_size;
+	domain->nr_servers = setup->nr_servers;
+	domain->max_threads = setup->max_threads;
+	domain->shared = domain->memory;
+	domain->shared_servers = domain->memory + setup->servers_offset;
+	domain->shared_threads = domain->memory + setup->threads_offset;
+	for (id = 0; id < domain->nr_servers; id++) {
+		domain->servers[id].id = id;
+		domain->servers[id].shared = &domain->shared_servers[id];
+	}
+	bitmap_fill(domain->vacant, domain->nr_servers);
+	for (id = 0; id < domain->max_threads; id++)
+		domain->shared_threads[id].server = UFIBER_NONE;
+}
+
+/* UFIBER_IOC_SETUP, with @setup checked and laid out. */
+int uf_domain_setup(struct uf_domain *domain, const struct ufiber_setup *setup)
+{
+	int ret;
+
+	lockdep_assert_held(&domain->setup_mutex);
+	if (domain->ready)
+		return -EBUSY;
+	ret = uf_hook_get();
+	if (ret)
+		return ret;
+	ret = uf_domain_alloc(domain, setup);
+	if (ret) {
+		uf_hook_put();
+		return ret;
+	}
+	uf_domain_init(domain, setup);
+	domain->mm = current->mm;
+	mmgrab(domain->mm);
+	/* Pairs with the acquire of whoever finds the domain by its file. */
+	smp_store_release(&domain->ready, true);
+	return 0;
+}
+
+static void uf_domain_free(struct kref *kref)
+{
+	struct uf_domain *domain = container_of(kref, struct uf_domain, kref);
+
+	if (domain->ready) {
+		mmdrop(domain->mm);
+		vfree(domain->memory);
+		bitmap_free(domain->ids);
+		bitmap_free(domain->vacant);
+		kvfree(domain->threads);
+		kvfree(domain->servers);
+		uf_hook_put();
+	}
+	mutex_destroy(&domain->setup_mutex);
+	kfree(domain);
+}
+
+/* Context: task, may sleep. */
+void uf_domain_put(struct uf_domain *domain)
+{
+	kref_put(&domain->kref, uf_domain_free);
+}
+
+/*
+ * The last descriptor and the last mapping are gone, so nobody can call, nor
+ * does anybody sleep in a call. Threads that are still registered go on without
+ * servers: those held are let go, all detach themselves when they next run.
+ */
+void uf_domain_close(struct uf_domain *domain)
+{
+	struct uf_thread *thread;
+	bool runnable;
+	u32 id;
+
+	for (id = 0; id < domain->max_threads; id++) {
+		rcu_read_lock();
+		raw_spin_lock_irq(&domain->lock);
+		thread = domain->threads[id];
+		runnable = thread && thread->state == UFIBER_THREAD_RUNNABLE;
+		/* Whom a server passes on to leaves as well, in a moment. */
+		if (thread)
+			uf_leave(thread);
+		raw_spin_unlock_irq(&domain->lock);
+		if (runnable)
+			uf_thread_wake(thread);
+		rcu_read_unlock();
+	}
+	uf_domain_put(domain);
+}

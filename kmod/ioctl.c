@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The calls: fetch the argument, check it, do it.
+ */
+#include <linux/bitmap.h>
+#include <linux/err.h>
+#include <linux/pid.h>
+#include <linux/uaccess.h>
+
+#include "ufiber.h"
+
+/*
+ * Fetch a structure whose first field is its size, as the caller knows it.
+ * Fields that the caller does not know are zero; those that we do not know must
+ * be. @min is the first version's size.
+ */
+static int uf_fetch(void *to, size_t size, size_t min, const void __user *from)
+{
+	u32 user_size;
+
+	if (get_user(user_size, (const u32 __user *)from))
+		return -EFAULT;
+	if (user_size < min)
+		return -EINVAL;
+	if (user_size > PAGE_SIZE)
+		return -E2BIG;
+	return copy_struct_from_user(to, size, from, user_size);
+}
+
+/* Give the answers back, as much of them as the caller knows. */
+static int uf_store(void __user *to, const void *from, size_t size,
+		    u32 user_size)
+{
+	return copy_to_user(to, from, min_t(size_t, size, user_size)) ?
+		       -EFAULT : 0;
+}
+
+static long uf_ioc_setup(struct uf_domain *domain, void __user *arg)
+{
+	struct ufiber_setup setup;
+	int ret;
+
+	ret = uf_fetch(&setup, sizeof(setup), sizeof(setup), arg);
+	if (ret)
+		return ret;
+	if (setup.flags || !setup.nr_servers ||
+	    setup.nr_servers > UFIBER_MAX_SERVERS ||
+	    setup.max_threads < setup.nr_servers ||
+	    setup.max_threads > UFIBER_MAX_THREADS)
+		return -EINVAL;
+
+	uf_domain_layout(&setup);
+	mutex_lock(&domain->setup_mutex);
+	if (domain->ready)
+		ret = -EBUSY;
+	/* The answer first: if it cannot be given, nothing has been done. */
+	if (!ret)
+		ret = uf_store(arg, &setup, sizeof(setup), setup.size);
+	if (!ret)
+		ret = uf_domain_setup(domain, &setup);
+	mutex_unlock(&domain->setup_mutex);
+	return ret;
+}
+
+static long uf_ioc_register(struct uf_domain *domain, void __user *arg)
+{
+	struct ufiber_register reg;
+	struct uf_thread *thread;
+	int ret;
+
+	ret = uf_fetch(&reg, sizeof(reg), sizeof(reg), arg);
+	if (ret)
+		return ret;
+	if (reg.flags || reg.reserved)
+		return -EINVAL;
+	thread = uf_thread_register(domain);
+	if (IS_ERR(thread))
+		return PTR_ERR(thread);
+	reg.thread = thread->id;
+	ret = uf_store(arg, &reg, sizeof(reg), reg.size);
+	if (ret)
+		uf_thread_unregister(thread);
+	return ret;
+}
+
+static long uf_ioc_unregister(struct uf_thread *thread, unsigned long arg)
+{
+	if (arg)
+		return -EINVAL;
+	uf_thread_unregister(thread);
+	return 0;
+}
+
+static long uf_ioc_wait(struct uf_thread *thread, const void __user *arg)
+{
+	struct ufiber_wait wait;
+	int ret;
+
+	ret = uf_fetch(&wait, sizeof(wait), sizeof(wait), arg);
+	if (ret)
+		return ret;
+	/* It may have failed before; the wait itself does not need it. */
+	uf_resume_prepare(thread);
+	return uf_wait(thread, &wait);
+}
+
+static long uf_ioc_wake(struct uf_domain *domain, const void __user *arg)
+{
+	struct ufiber_wake wake;
+	int ret;
+
+	ret = uf_fetch(&wake, sizeof(wake), sizeof(wake), arg);
+	return ret ? ret : uf_wake(domain, &wake);
+}
+
+static u32 uf_query_flags(const struct uf_thread *thread)
+{
+	return (thread->waiting ? UFIBER_QUERY_WAITING : 0) |
+	       (READ_ONCE(thread->held) ? UFIBER_QUERY_HELD : 0) |
+	       (thread->woken ? UFIBER_QUERY_WAKE_PENDING : 0) |
+	       (thread->standby ? UFIBER_QUERY_STANDBY : 0);
+}
+
+static void uf_query_thread(const struct uf_thread *thread,
+			    struct ufiber_query *query)
+{
+	query->thread_state = thread->state;
+	query->thread_server = thread->server ? thread->server->id :
+						UFIBER_NONE;
+	query->thread_flags = uf_query_flags(thread);
+	query->thread_tid = task_pid_vnr(thread->task);
+}
+
+static void uf_query_server(const struct uf_server *server,
+			    struct ufiber_query *query)
+{
+	query->server_thread = server->holder ? server->holder->id :
+						UFIBER_NONE;
+	query->server_state = !server->holder ? UFIBER_SERVER_VACANT :
+			      uf_is_polling(server) ? UFIBER_SERVER_POLLING :
+						      UFIBER_SERVER_HELD;
+}
+
+static int uf_query(struct uf_domain *domain, struct ufiber_query *query)
+{
+	struct uf_thread *thread = NULL;
+	int ret = 0;
+
+	raw_spin_lock_irq(&domain->lock);
+	if (query->thread != UFIBER_NONE) {
+		if (query->thread < domain->max_threads)
+			thread = domain->threads[query->thread];
+		if (thread)
+			uf_query_thread(thread, query);
+		else
+			ret = -ESRCH;
+	}
+	if (query->server < domain->nr_servers)
+		uf_query_server(&domain->servers[query->server], query);
+	else if (query->server != UFIBER_NONE)
+		ret = -EINVAL;
+	query->nr_threads = domain->nr_threads;
+	query->nr_runnable = domain->nr_runnable;
+	query->nr_standby = domain->nr_standby;
+	query->nr_vacant = bitmap_weight(domain->vacant, domain->nr_servers);
+	raw_spin_unlock_irq(&domain->lock);
+	return ret;
+}
+
+static long uf_ioc_query(struct uf_domain *domain, void __user *arg)
+{
+	struct ufiber_query query, answer = {
+		.thread_server = UFIBER_NONE,
+		.server_thread = UFIBER_NONE,
+	};
+	int ret;
+
+	ret = uf_fetch(&query, sizeof(query), sizeof(query), arg);
+	if (ret)
+		return ret;
+	if (query.flags)
+		return -EINVAL;
+	answer.size = query.size;
+	answer.thread = query.thread;
+	answer.server = query.server;
+	ret = uf_query(domain, &answer);
+	return ret ? ret : uf_store(arg, &answer, sizeof(answer), answer.size);
+}
+
+/* The calling thread's registration in @domain, or NULL. */
+static struct uf_thread *uf_caller(struct uf_domain *domain)
+{
+	struct uf_thread *thread = uf_hook_current();
+
+	return thread && thread->domain == domain && !READ_ONCE(thread->left) ?
+		       thread : NULL;
+}
+
+long uf_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct uf_domain *domain = file->private_data;
+	void __user *argp = (void __user *)arg;
+	struct uf_thread *thread;
+
+	if (cmd == UFIBER_IOC_SETUP)
+		return uf_ioc_setup(domain, argp);
+	/* Pairs with the release in uf_domain_setup(). */
+	if (!smp_load_acquire(&domain->ready))
+		return -EBADFD;
+	if (current->mm != domain->mm)
+		return -EPERM;
+
+	switch (cmd) {
+	case UFIBER_IOC_REGISTER:
+		return uf_ioc_register(domain, argp);
+	case UFIBER_IOC_WAKE:
+		return uf_ioc_wake(domain, argp);
+	case UFIBER_IOC_QUERY:
+		return uf_ioc_query(domain, argp);
+	case UFIBER_IOC_WAIT:
+	case UFIBER_IOC_UNREGISTER:
+		thread = uf_caller(domain);
+		if (!thread)
+			return -ENXIO;
+		return cmd == UFIBER_IOC_WAIT ? uf_ioc_wait(thread, argp) :
+						uf_ioc_unregister(thread, arg);
+	default:
+		return -ENOTTY;
+	}
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Types, locks and life times.
+ *
+ * The states of threads and servers, and what moves between them, are drawn in
+ * include/uapi/linux/ufiber.h. Who makes each move:
+ *
+ *   RUNNING  -> BLOCKED    uf_block(), in the thread's own sched_out, rq lock held
+ *   RUNNING  -> IDLE       uf_wait(), by itself; uf_take_polling(), by the thief
+ *   BLOCKED  -> RUNNING    uf_hold(), by itself, at its return to user mode
+ *   BLOCKED  -> RUNNABLE   uf_hold(), by itself; uf_wait() with ACQUIRE
+ *   RUNNABLE -> RUNNING    uf_grant(), by whoever frees a server
+ *   RUNNABLE -> BLOCKED    uf_block(), if it runs a signal handler meanwhile
+ *   IDLE     -> RUNNING    uf_grant(), by whoever frees a server or wakes it
+ *   IDLE     -> RUNNABLE   uf_wake(), by the waker, when no server is free
+ *   any      -> FREE       uf_leave(), by itself, or by the closer of the domain
+ *
+ * Locks. A letter behind a field says what guards it:
+ *
+ *   C  constant once the object can be found
+ *   L  domain->lock
+ *   O  written by the owning thread only, in its own context
+ *   OL written by the owning thread with domain->lock held, so either suffices
+ *      to read it
+ *   S  domain->setup_mutex
+ *
+ * domain->lock is raw and taken with interrupts off, because sched_out takes it
+ * under the rq lock. The order is therefore
+ *
+ *   domain->setup_mutex
+ *   rq->lock -> domain->lock
+ *
+ * and nothing that could take a rq lock (a wake-up above all) may happen under
+ * domain->lock. Functions that grant a server under the lock return the thread
+ * that has to be woken; the caller wakes it after unlocking, by
+ * uf_thread_wake() in task context or through its wake_irq under the rq lock.
+ * Such a thread cannot be freed meanwhile: freeing waits for an RCU grace
+ * period, and the callers are inside rcu_read_lock() or the scheduler.
+ *
+ * Invariant, whenever domain->lock is free: if a server is VACANT, no thread is
+ * RUNNABLE or standby.
+ *
+ * References. A registered thread holds its domain and the module. A thread is
+ * freed when it has left the domain, its hook is gone (or its task is dead) and
+ * no resume work is queued. A domain is freed when its file and all its threads
+ * are.
+ */
+#ifndef UFIBER_H
+#define UFIBER_H
+
+#include <linux/irq_work.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/sched.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/workqueue.h>
+
+#include <uapi/linux/ufiber.h>
+
+#include "compat/compat.h"
+
+struct uf_thread;
+
+struct uf_server {
+	u32 id;					/* C */
+	struct uf_thread *holder;		/* L, NULL when VACANT */
+	struct ufiber_shared_server *shared;	/* C */
+	u64 blocks;				/* L */
+	u64 handoffs;				/* L */
+	u64 takeovers;				/* L */
+	u64 grants;				/* L */
+};
+
+struct uf_domain {
+	struct kref kref;
+	struct mutex setup_mutex;		/* one SETUP at a time */
+	bool ready;				/* S, published by release */
+
+	struct mm_struct *mm;			/* C, pinned by mmgrab() */
+	void *memory;				/* C, the shared pages */
+	size_t memory_size;			/* C */
+	struct ufiber_shared_domain *shared;	/* C, in memory */
+	struct ufiber_shared_server *shared_servers;	/* C, in memory */
+	struct ufiber_shared_thread *shared_threads;	/* C, in memory */
+	u32 nr_servers;				/* C */
+	u32 max_threads;			/* C */
+
+	raw_spinlock_t lock;
+	struct uf_server *servers;		/* C */
+	unsigned long *vacant;			/* L, bit per server */
+	struct uf_thread **threads;		/* L, by id */
+	unsigned long *ids;			/* L, bit per thread id in use */
+	struct list_head runnable;		/* L, longest waiting first */
+	struct list_head standby;		/* L, latest first: warm caches */
+	u32 nr_threads;				/* L */
+	u32 nr_runnable;			/* L */
+	u32 nr_standby;				/* L */
+};
+
+struct uf_thread {
+	struct kref kref;
+	struct uf_domain *domain;		/* C */
+	struct task_struct *task;		/* C, pinned */
+	u32 id;					/* C */
+	struct ufiber_shared_thread *shared;	/* C */
+
+	enum ufiber_thread_state state;		/* L */
+	struct uf_server *server;		/* L, set if and only if RUNNING */
+	struct uf_server *last;			/* L, the server it lost last */
+	struct list_head link;			/* L, in runnable or standby */
+	bool standby;				/* L, which of the two */
+	bool left;				/* L, no longer in the domain */
+	bool waiting;				/* OL, sleeps in uf_wait() */
+	bool held;				/* O, sleeps in uf_hold() */
+	bool attached;				/* O, the hook is in place */
+	bool resume_queued;			/* O */
+	bool woken;				/* L, WAKE came before its WAIT */
+	bool cancelled;				/* L, WAKE with CANCEL came */
+	bool mid_wait;				/* O, a signal broke its WAIT */
+	bool expired;				/* O, a WAIT has timed out, but holds */
+	u64 blocks;				/* L */
+	u64 holds;				/* L */
+
+	struct irq_work wake_irq;		/* wakes it from under the rq lock */
+	struct irq_work end_irq;		/* puts it when its task is dead */
+	struct rcu_work free_work;
+	struct uf_hook hook;
+	struct uf_resume resume;
+};
+
+/* What a file stands for: domain */
+struct uf_domain *uf_domain_new(void);
+int uf_domain_setup(struct uf_domain *domain, const struct ufiber_setup *setup);
+void uf_domain_layout(struct ufiber_setup *setup);
+void uf_domain_close(struct uf_domain *domain);
+void uf_domain_put(struct uf_domain *domain);
+
+/* thread.c: joining, leaving, ending */
+extern struct workqueue_struct *uf_workqueue;
+struct uf_thread *uf_thread_register(struct uf_domain *domain);
+struct uf_thread *uf_leave(struct uf_thread *thread);
+void uf_thread_unregister(struct uf_thread *thread);
+void uf_thread_detach(struct uf_thread *thread);
+void uf_thread_put(struct uf_thread *thread);
+void uf_thread_wake(struct uf_thread *thread);
+
+/* server.c: who gets a server; all under domain->lock */
+void uf_set_state(struct uf_thread *thread, enum ufiber_thread_state state);
+void uf_grant(struct uf_server *server, struct uf_thread *thread);
+struct uf_server *uf_release(struct uf_thread *thread,
+			     enum ufiber_thread_state state);
+struct uf_thread *uf_first_runnable(struct uf_domain *domain);
+struct uf_thread *uf_pass_on(struct uf_domain *domain, struct uf_server *server);
+struct uf_server *uf_vacant_server(struct uf_thread *thread);
+bool uf_take_or_queue(struct uf_thread *thread);
+void uf_queue_standby(struct uf_thread *thread);
+void uf_dequeue(struct uf_thread *thread);
+bool uf_is_polling(const struct uf_server *server);
+
+/* wait.c: the calls that sleep and wake */
+long uf_wait(struct uf_thread *thread, const struct ufiber_wait *args);
+int uf_wake(struct uf_domain *domain, const struct ufiber_wake *args);
+
+/* block.c: what the scheduler's hook reports */
+void uf_sched_out(struct uf_thread *thread);
+void uf_sched_in(struct uf_thread *thread);
+
+/* hold.c: at the return to user mode */
+void uf_hold(struct uf_thread *thread, bool more_work);
+
+/* ioctl.c */
+long uf_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+
+/* hook_preempt.c: where the scheduler calls us */
+int uf_hook_get(void);
+void uf_hook_put(void);
+void uf_hook_attach(struct uf_thread *thread);
+void uf_hook_detach(struct uf_thread *thread);
+struct uf_thread *uf_hook_current(void);
+
+/* compat/resume_*.c: run uf_hold() when current returns to user mode */
+int uf_resume_prepare(struct uf_thread *thread);
+void uf_resume_queue(struct uf_thread *thread);
+void uf_resume_drop(struct uf_thread *thread);
+
+#endif /* UFIBER_H */
