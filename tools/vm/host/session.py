@@ -9,8 +9,8 @@ import time
 
 from . import klog, machine
 
-# guest-run stops rmmod after 30 s by itself; this is for when it cannot.
-UNLOAD_SECONDS = 60
+# From COMMAND's end to the VM's: unloading the module, writing back files.
+AFTER_SECONDS = 60
 HANG_DUMP_SECONDS = 3
 
 
@@ -89,10 +89,11 @@ class Session:
                 return
             for key, _ in self.select.select(left):
                 self._receive(key.fileobj, key.data)
-            if self.status is not None and "exit" in self.times:
-                deadline = min(deadline, self.begin + self.times["exit"] + UNLOAD_SECONDS)
-            if self.vm.poll() is not None:
-                self.end = self.end or "died"
+            if "exit" in self.times:
+                deadline = min(deadline, self.begin + self.times["exit"] + AFTER_SECONDS)
+            if self.end is None and not self.select.get_map():
+                self.vm.wait()      # QEMU closed all, so it is ending
+                self.end = "died"
         # The last lines of the log may still be on their way.
         if self.end == "done":
             self._gather(2, lambda: self.log.complete)
@@ -155,9 +156,9 @@ class Session:
         """Have the guest's kernel say where its tasks are: it ends up in the log."""
         for key in "9wl":
             try:
-                self.ours["monitor"].send(b"chardev-send-break console\n")
+                self.ours["monitor"].send(b"chardev-send-break console\n", socket.MSG_NOSIGNAL)
                 time.sleep(0.1)
-                self.ours["console"].send(key.encode())
+                self.ours["console"].send(key.encode(), socket.MSG_NOSIGNAL)
             except OSError:
                 return
             self._gather(HANG_DUMP_SECONDS / 3, lambda: False)

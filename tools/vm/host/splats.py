@@ -31,7 +31,9 @@ FIRST_LINE = re.compile("|".join([
 ]))
 
 PANIC = re.compile(r"Kernel panic - not syncing")
-LEAD_IN = re.compile(r"-+\[ cut here \]-+|={20,}|-{20,}$|\s*$")
+# Above the first line: a rule, then perhaps WARN's own message.
+LEAD_IN = re.compile(r"-+\[ cut here \]-+|={20,}$")
+LEAD_IN_REACH = 3
 LAST_LINE = re.compile(r"---\[ end ")
 LONGEST = 80
 
@@ -48,17 +50,26 @@ def find(lines):
         if not FIRST_LINE.match(text(lines[i])):
             i += 1
             continue
-        start = i
-        while start > 0 and i - start < 2 and LEAD_IN.match(text(lines[start - 1])):
-            start -= 1
-        end = i + 1
-        while end < len(lines) and end - i < LONGEST and not LAST_LINE.match(text(lines[end - 1])):
-            if text(lines[end]).startswith("ufiber-vm: "):
-                break
-            end += 1
+        start = next((j for j in range(i - 1, max(i - 1 - LEAD_IN_REACH, -1), -1)
+                      if LEAD_IN.match(text(lines[j]))), i)
+        end = _end(lines, i)
         found.append(lines[start:end])
         i = end
     return found
+
+
+def _end(lines, first):
+    traced = False
+    for i in range(first + 1, min(first + LONGEST, len(lines))):
+        line = text(lines[i])
+        if LAST_LINE.match(line):
+            return i + 1
+        if line.startswith("ufiber-vm: ") or LEAD_IN.match(line) and traced:
+            return i
+        if FIRST_LINE.match(line) and traced:
+            return i
+        traced = traced or line.strip() == "</TASK>"
+    return min(first + LONGEST, len(lines))
 
 
 def find_panic(lines):
