@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The functions behind uf_test.h; that says how they are meant. */
+#ifndef UF_LIB_H
+#define UF_LIB_H
+
+#include <linux/ufiber.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Seconds that any one thing may take to happen. */
+#define UF_BOUND	60
+/* What uf_finish() and uf_call() say of an order that is not done by then. */
+#define UF_HUNG		(-100000L)
+
+struct uf_dom {
+	int fd;
+	struct ufiber_setup setup;
+	void *map;
+	volatile struct ufiber_shared_domain *shared;
+	volatile struct ufiber_shared_server *servers;
+	volatile struct ufiber_shared_thread *threads;
+};
+
+struct uf_thread {
+	struct uf_dom *dom;
+	pthread_t pthread;
+	pid_t tid;
+	__u32 id;
+	/* The order: written by the main thread before it counts up @posted. */
+	long (*fn)(long *args);
+	long args[8];
+	atomic_uint posted;
+	/* The result: written by the thread before it counts up @done. */
+	long ret;
+	atomic_uint done;
+	/* Counted up by uf_handler() when it starts, and when it returns. */
+	atomic_uint handling;
+	atomic_uint handled;
+};
+
+/* Domains. */
+long uf_open_fd(struct uf_dom *d);
+long uf_open(struct uf_dom *d, unsigned int servers, unsigned int threads);
+void uf_close(struct uf_dom *d);
+
+/* The calls, raw: they return a negative errno. */
+long uf_ioctl(int fd, unsigned int cmd, const void *arg);
+long uf_query(struct uf_dom *d, __u32 thread, __u32 server, struct ufiber_query *q);
+long uf_wake_id(struct uf_dom *d, __u32 thread, __u32 flags);
+long uf_wake(struct uf_thread *t, __u32 flags);
+
+/* Threads and their orders. */
+long uf_spawn_bare(struct uf_dom *d, struct uf_thread *t);	/* not registered */
+long uf_spawn(struct uf_dom *d, struct uf_thread *t);
+long uf_register(struct uf_thread *t);
+long uf_unregister(struct uf_thread *t);
+void uf_post(struct uf_thread *t, long (*fn)(long *), int n, ...);
+bool uf_is_done(struct uf_thread *t);
+long uf_finish(struct uf_thread *t);
+#define UF_NARGS(...)		UF_NARGS_(0, ##__VA_ARGS__, 7, 6, 5, 4, 3, 2, 1, 0)
+#define UF_NARGS_(z, a, b, c, d, e, f, g, n, ...)	n
+#define uf_order(t, fn, ...)	uf_post(t, fn, UF_NARGS(__VA_ARGS__), ##__VA_ARGS__)
+#define uf_call(t, fn, ...)	({ uf_order(t, fn, ##__VA_ARGS__); uf_finish(t); })
+extern __thread struct uf_thread *uf_self;
+
+/* Orders. Arguments as for the system call; the result is negative errno. */
+long uf_do_syscall(long *args);		/* number, arguments */
+long uf_do_wait(long *args);		/* fd, flags, next, timeout */
+long uf_do_touch(long *args);		/* address: reads a byte there */
+long uf_do_quit(long *args);		/* ends the thread, as it is */
+#define uf_order_syscall(t, nr, ...) \
+	uf_order(t, uf_do_syscall, (long)(nr), ##__VA_ARGS__)
+#define uf_call_syscall(t, nr, ...) \
+	uf_call(t, uf_do_syscall, (long)(nr), ##__VA_ARGS__)
+void uf_post_wait(struct uf_thread *t, __u32 flags, __u32 next, __u64 timeout);
+long uf_wait(struct uf_thread *t, __u32 flags, __u32 next, __u64 timeout);
+void uf_post_read(struct uf_thread *t, int fd);		/* one byte */
+void uf_join(struct uf_thread *t);
+
+/* For uf_await_state(): whatever the flags are. */
+#define UF_ANY_FLAGS	(~0U)
+
+/* What is seen. They wait; false, with all states printed, if it never comes. */
+bool uf_await_state(struct uf_thread *t, __u32 state, __u32 flags);
+bool uf_await_sleep(struct uf_thread *t, long nr);	/* in that system call */
+bool uf_await_proc(pid_t pid, pid_t tid, char state);	/* as in /proc/.../stat */
+bool uf_await(struct uf_dom *d, bool (*cond)(void *arg), void *arg, const char *what);
+bool uf_agrees(struct uf_dom *d);
+bool uf_server_is(struct uf_dom *d, __u32 server, __u32 state, __u32 thread);
+void uf_dump(struct uf_dom *d, const char *why);
+
+/* Now, without waiting. */
+__u32 uf_state(struct uf_thread *t);
+__u32 uf_flags(struct uf_thread *t);
+long uf_server(struct uf_thread *t);			/* -1 for none */
+char uf_proc_state(pid_t pid, pid_t tid);
+long uf_proc_syscall(pid_t tid);			/* -2 while it runs */
+long uf_proc_value(pid_t tid, const char *key);		/* of .../status */
+long uf_refcnt(void);					/* the module's */
+__u64 uf_now(void);
+
+/* A child that does not outlive the test, however that ends. */
+pid_t uf_fork(void);
+
+/* Signals: a handler that counts, in uf_self. */
+void uf_catch(int sig, int flags);
+void uf_handler(int sig);
+void uf_signal(struct uf_thread *t, int sig);
+bool uf_await_count(struct uf_thread *t, atomic_uint *count, unsigned int value);
+
+/* A page whose first access blocks until uf_fault_end(). */
+struct uf_fault {
+	int fd;
+	char *page;
+};
+long uf_fault_begin(struct uf_fault *f);
+long uf_fault_await(struct uf_fault *f);		/* somebody faults in it */
+long uf_fault_end(struct uf_fault *f, char value);
+
+/* One byte through a pipe. */
+long uf_put(int fd);
+long uf_get(int fd);
+
+#endif /* UF_LIB_H */
