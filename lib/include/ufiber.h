@@ -50,7 +50,7 @@ struct uf_fiber;
 /**
  * struct uf_config - what a runtime is made of
  * @size: sizeof(struct uf_config).
- * @servers: servers, 1 to 1024; 0 means one for each CPU the process may use.
+ * @servers: servers, 1 to 256; 0 means one for each CPU the process may use.
  * @max_threads: most threads the runtime may start, servers included; at least
  *	@servers; 0 means @servers + 256. Under the "none" backend only @servers
  *	are ever started.
@@ -157,7 +157,7 @@ int uf_runtime_stats(const struct uf_runtime *rt, struct uf_stats *stats);
  * uf_strerror - why the last runtime call of this thread failed, in words
  *
  * Returns a string that names the cause and the cure; valid until this
- * thread's next failing uf_runtime_create() or uf_run(). "" if none failed.
+ * thread's next uf_runtime_create() or uf_run(). "" if that succeeded.
  */
 const char *uf_strerror(void);
 

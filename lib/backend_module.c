@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/* The backend of the kernel module: a domain of /dev/ufiber per runtime. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+/* At first beside the servers' threads: the next two blocks find a standby. */
+#define UF_SPARE_THREADS 2
+
+static int module_open(struct uf_runtime *rt)
+{
+	int error;
+
+	rt->fd = open(UFIBER_DEVICE, O_RDWR | O_CLOEXEC);
+	if (rt->fd >= 0)
+		return 0;
+	error = -errno;
+	switch (error) {
+	case -ENOENT:
+	case -ENXIO:
+	case -ENODEV:
+		return uf_fail(-ENODEV, UFIBER_DEVICE " is not there: load the module (modprobe ufiber, or insmod ufiber.ko), or use backend \"none\"");
+	case -EACCES:
+	case -EPERM:
+		return uf_fail(-EACCES, UFIBER_DEVICE " may not be opened: give this user read and write permission for it, or use backend \"none\"");
+	default:
+		return uf_fail(error, "cannot open " UFIBER_DEVICE ": %s",
+			       strerrordesc_np(-error));
+	}
+}
+
+static int module_map(struct uf_runtime *rt)
+{
+	struct ufiber_setup setup = {
+		.size = sizeof(setup),
+		.nr_servers = rt->nr_servers,
+		.max_threads = rt->max_threads,
+	};
+	char *map;
+
+	if (ioctl(rt->fd, UFIBER_IOC_SETUP, &setup))
+		return uf_fail(-errno, UFIBER_DEVICE " cannot set up %u servers and %u threads: %s; do module and library have one version?",
+			       rt->nr_servers, rt->max_threads,
+			       strerrordesc_np(errno));
+	map = mmap(NULL, setup.mmap_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+		   rt->fd, 0);
+	if (map == MAP_FAILED)
+		return uf_fail(-errno, "cannot map " UFIBER_DEVICE ": %s",
+			       strerrordesc_np(errno));
+	rt->shared_size = setup.mmap_size;
+	rt->shared_domain = (void *)map;
+	rt->shared_servers = (void *)(map + setup.servers_offset);
+	rt->shared_threads = (void *)(map + setup.threads_offset);
+	return 0;
+}
+
+static void module_teardown(struct uf_runtime *rt)
+{
+	if (rt->shared_domain)
+		munmap(rt->shared_domain, rt->shared_size);
+	if (rt->fd >= 0)
+		close(rt->fd);
+	rt->shared_domain = NULL;
+	rt->fd = -1;
+}
+
+static int module_setup(struct uf_runtime *rt)
+{
+	int error = module_open(rt);
+
+	return error ? error : module_map(rt);
+}
+
+static unsigned int module_nr_threads(const struct uf_runtime *rt)
+{
+	unsigned int n = rt->nr_servers + UF_SPARE_THREADS;
+
+	return n < rt->max_threads ? n : rt->max_threads;
+}
+
+static int module_attach(struct uf_thread *t)
+{
+	struct ufiber_register reg = { .size = sizeof(reg) };
+
+	if (ioctl(t->rt->fd, UFIBER_IOC_REGISTER, &reg))
+		return -errno;
+	t->id = reg.thread;
+	t->shared = &t->rt->shared_threads[t->id];
+	return 0;
+}
+
+static void module_detach(struct uf_thread *t)
+{
+	ioctl(t->rt->fd, UFIBER_IOC_UNREGISTER, 0);
+}
+
+/* A signal handler that ran does not end the wait. */
+static int wait_for_server(struct uf_thread *t, uint32_t flags)
+{
+	struct ufiber_wait wait = {
+		.size = sizeof(wait),
+		.flags = flags,
+	};
+	int ret;
+
+	do {
+		ret = ioctl(t->rt->fd, UFIBER_IOC_WAIT, &wait);
+	} while (ret < 0 && errno == EINTR);
+	return ret < 0 ? -errno : ret;
+}
+
+static int module_standby(struct uf_thread *t)
+{
+	return wait_for_server(t, UFIBER_WAIT_STANDBY);
+}
+
+static void module_acquire(struct uf_thread *t)
+{
+	wait_for_server(t, UFIBER_WAIT_ACQUIRE);
+}
+
+static void module_cancel(struct uf_thread *t)
+{
+	struct ufiber_wake wake = {
+		.size = sizeof(wake),
+		.flags = UFIBER_WAKE_CANCEL,
+		.thread = t->id,
+	};
+
+	/* One that could not join, or has left already, is not there. */
+	ioctl(t->rt->fd, UFIBER_IOC_WAKE, &wake);
+}
+
+const struct uf_backend uf_backend_module = {
+	.name = "module",
+	.setup = module_setup,
+	.teardown = module_teardown,
+	.nr_threads = module_nr_threads,
+	.attach = module_attach,
+	.detach = module_detach,
+	.standby = module_standby,
+	.acquire = module_acquire,
+	.cancel = module_cancel,
+};

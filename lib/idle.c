@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * Servers that have nothing to do, and how they are woken.
+ *
+ * A server's holder with nothing to do sleeps in io_uring_enter(), in owner
+ * state POLLING: a completion ends the sleep, and the module may rob it of the
+ * server meanwhile. Others end the sleep by a message to the ring.
+ *
+ * No wake-up is lost. The sleeper and who makes a fiber ready do
+ *
+ *	sleeper (uf_idle)			waker (uf_kick)
+ *	S1  sleep = ASLEEP, nr_asleep++		W1  push the fiber
+ *	S2  full barrier (owner -> POLLING)	W2  full barrier
+ *	S3  look into all run queues		W3  read nr_asleep
+ *	S4  sleep if they are empty		W4  wake one if it is not 0
+ *
+ * If S3 misses the push, then W1 comes after S3, so W3 comes after S1 and sees
+ * the sleeper. The stop flag and the module's nr_runnable pair in the same way
+ * (the module reads the owner word instead of nr_asleep). A message that comes
+ * between S3 and S4 leaves a completion in the ring, with which S4 returns.
+ *
+ * A wake-up is dear, so at most one woken server searches at a time (the idea
+ * is the Go scheduler's): waking takes the credit rt->searching, the woken one
+ * gives it back when it has found work or none, and *then* looks again:
+ *
+ *	searcher (uf_search_end)		another waker
+ *	E1  searching = 0			W1  push
+ *	E2  full barrier			W2  full barrier
+ *	E3  look into all run queues		W3' searching taken? then leave it
+ *
+ * Either W3' sees the credit free or E3 sees the push and wakes the next.
+ *
+ * Where the credit is: who swaps sleep from ASLEEP to WOKEN has put it there;
+ * who swaps WOKEN away has it. That is the sleeper, whether it still has its
+ * server or not, or the server's new holder. It cannot be stranded: WOKEN is
+ * only set on a server that then was seen POLLING, and whoever polled it gets
+ * the message and looks.
+ *
+ * A robbed sleeper goes on sleeping in the ring that is another's now, and
+ * leaves sleep == ASLEEP behind. It is missing as a standby thread, so the
+ * server's holder, when it next comes here (uf_recall()), or anyone who looks
+ * for a server to wake (claim()), sends a completion that gets it out.
+ *
+ * Why a message to the ring and not, say, a read of an eventfd: that would
+ * complete by task work on the thread which submitted the read, and that thread
+ * may be blocked for long; a message is posted by its sender.
+ */
+#include "runq.h"
+
+static uint32_t *owner_word(struct uf_runtime *rt, struct uf_server *s)
+{
+	return &rt->shared_servers[s - rt->servers].owner;
+}
+
+static bool has_work(struct uf_runtime *rt)
+{
+	unsigned int i;
+
+	for (i = 0; i < rt->nr_servers; i++)
+		if (uf_runq_len(&rt->servers[i].runq))
+			return true;
+	return false;
+}
+
+/* Send a completion to a server's ring, from where we can. */
+static void poke(struct uf_runtime *rt, struct uf_thread *t,
+		 struct uf_server *s)
+{
+	if (!t)
+		uf_doorbell_poke(&rt->doorbell, s);
+	else if (s == uf_server(t))
+		uf_ring_nop(s);
+	else
+		uf_ring_poke(uf_server(t), s);
+}
+
+/* Swap ASLEEP for something else. Returns true if we did it. */
+static bool end_sleep(struct uf_runtime *rt, struct uf_server *s, uint32_t state)
+{
+	if (cmpxchg(&s->sleep, UF_ASLEEP, state) != UF_ASLEEP)
+		return false;
+	fetch_add(&rt->nr_asleep, -1);
+	return true;
+}
+
+/*
+ * Try to wake a server and give it the credit. If nobody polls it after we have
+ * set WOKEN, somebody robbed the sleeper before; then take the credit back,
+ * unless it has been found already.
+ */
+static bool claim(struct uf_runtime *rt, struct uf_thread *t,
+		  struct uf_server *s)
+{
+	if (READ_ONCE(s->sleep) != UF_ASLEEP || !end_sleep(rt, s, UF_WOKEN))
+		return false;
+	poke(rt, t, s);
+	if (UFIBER_OWNER_STATE(smp_load_acquire(owner_word(rt, s))) ==
+	    UFIBER_SERVER_POLLING)
+		return true;
+	return cmpxchg(&s->sleep, UF_WOKEN, UF_AWAKE) != UF_WOKEN;
+}
+
+static bool claim_any(struct uf_runtime *rt, struct uf_thread *t,
+		      struct uf_server *near)
+{
+	unsigned int first = near - rt->servers;
+	unsigned int i;
+
+	for (i = 0; i < rt->nr_servers; i++)
+		if (claim(rt, t, &rt->servers[(first + i) % rt->nr_servers]))
+			return true;
+	return false;
+}
+
+/**
+ * uf_kick - wake an idle server, if there is one, for fibers just made ready
+ * @rt: their runtime.
+ * @t: the calling thread if it holds a server of @rt, in the critical section;
+ *	else NULL.
+ * @near: the server to try first.
+ */
+void uf_kick(struct uf_runtime *rt, struct uf_thread *t, struct uf_server *near)
+{
+	smp_mb();				/* W2 */
+	while (unlikely(READ_ONCE(rt->nr_asleep))) {
+		if (cmpxchg(&rt->searching, 0, 1))
+			return;
+		if (claim_any(rt, t, near))
+			return;
+		WRITE_ONCE(rt->searching, 0);	/* E1 */
+		smp_mb();			/* E2 */
+		if (!has_work(rt))		/* E3 */
+			return;
+	}
+}
+
+/* Give the credit back; @t as for uf_kick(). */
+void uf_search_end(struct uf_runtime *rt, struct uf_thread *t)
+{
+	WRITE_ONCE(rt->searching, 0);		/* E1 */
+	smp_mb();				/* E2 */
+	if (has_work(rt))			/* E3 */
+		uf_kick(rt, t, t ? uf_server(t) : rt->servers);
+}
+
+/**
+ * uf_recall - end the sleep of a thread that was robbed of the caller's server
+ * @t: the calling thread, in the critical section.
+ * @s: the server that it holds.
+ */
+void uf_recall(struct uf_thread *t, struct uf_server *s)
+{
+	if (likely(READ_ONCE(s->sleep) == UF_AWAKE))
+		return;
+	if (end_sleep(t->rt, s, UF_AWAKE))
+		poke(t->rt, t, s);
+	else if (cmpxchg(&s->sleep, UF_WOKEN, UF_AWAKE) == UF_WOKEN)
+		t->searching = true;
+}
+
+/* S1. Returns false if the credit was found instead. */
+static bool announce(struct uf_thread *t, struct uf_server *s)
+{
+	uint32_t old = xchg(&s->sleep, UF_ASLEEP);
+
+	if (old != UF_ASLEEP)
+		fetch_add(&t->rt->nr_asleep, 1);
+	t->searching = old == UF_WOKEN;
+	return !t->searching;
+}
+
+static void awake(struct uf_thread *t, struct uf_server *s)
+{
+	uint32_t old = xchg(&s->sleep, UF_AWAKE);
+
+	if (old == UF_ASLEEP)
+		fetch_add(&t->rt->nr_asleep, -1);
+	else if (old == UF_WOKEN)
+		t->searching = true;
+}
+
+/* The server is another's now: touch nothing of it but the credit. */
+static void robbed(struct uf_thread *t, struct uf_server *s)
+{
+	if (cmpxchg(&s->sleep, UF_WOKEN, UF_AWAKE) == UF_WOKEN)
+		t->searching = true;
+	if (t->searching) {
+		t->searching = false;
+		uf_search_end(t->rt, NULL);
+	}
+}
+
+/**
+ * uf_idle - sleep until there may be something to do
+ * @t: the calling thread, in its base context and the critical section; all
+ *	that its server had to submit has been submitted.
+ *
+ * Returns true if the thread still has its server, false if it was robbed.
+ */
+bool uf_idle(struct uf_thread *t)
+{
+	struct uf_runtime *rt = t->rt;
+	struct uf_server *s = uf_server(t);
+	uint32_t *owner = owner_word(rt, s);
+	uint32_t held = UFIBER_OWNER(UFIBER_SERVER_HELD, t->id);
+	uint32_t polling = UFIBER_OWNER(UFIBER_SERVER_POLLING, t->id);
+	uint64_t deadline = uf_timers_next(s);
+	bool sleepy = announce(t, s);			/* S1 */
+
+	cmpxchg(owner, held, polling);			/* S2 */
+	if (sleepy && !READ_ONCE(rt->stop) &&
+	    !READ_ONCE(rt->shared_domain->nr_runnable) &&
+	    !has_work(rt))				/* S3 */
+		uf_ring_wait(s, deadline);		/* S4 */
+	if (cmpxchg(owner, polling, held) != polling) {
+		robbed(t, s);
+		return false;
+	}
+	awake(t, s);
+	return true;
+}

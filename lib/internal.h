@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * The library's types and what its files offer each other.
+ *
+ * Who may touch a field is told by letters:
+ *
+ *  C: constant after creation
+ *  T: the thread that it belongs to
+ *  H: the thread that holds the server, inside the critical section. When a
+ *     server passes to another thread, the module (or the owner word's
+ *     compare-and-swap) orders what the old holder did before what the new does
+ *  L: under the lock beside it
+ *  A: anyone, by the atomic operations told at the field
+ *
+ * The critical section: from uf_enter() to uf_leave() the thread keeps its
+ * server whatever happens, so H fields are safe there, and nothing in it may
+ * wait for what another thread could hold without a server (see spin.h).
+ * Outside, in fiber code, the thread can lose its server at any instruction and
+ * come back with another one; so the server is looked up anew after every
+ * uf_enter() and every switch, and the thread after every switch.
+ *
+ * Locks nest in this order: timers, a wait queue's guard, a run queue, stacks.
+ */
+#ifndef UF_INTERNAL_H
+#define UF_INTERNAL_H
+
+#include <liburing.h>
+#include <linux/ufiber.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#pragma GCC visibility push(default)
+#include "include/ufiber.h"
+#pragma GCC visibility pop
+
+#include "atomic.h"
+#include "cpu.h"
+#include "sanitizer.h"
+#include "switch.h"
+
+#define __cacheline_aligned	__attribute__((aligned(UF_CACHE_LINE)))
+#define __printf(fmt, args)	__attribute__((format(printf, fmt, args)))
+
+struct uf_thread;
+struct uf_server;
+struct uf_timer;
+
+/* A suspended execution: a fiber's, or a thread's own stack (its base). */
+struct uf_context {
+	void *sp;
+	struct uf_san san;
+};
+
+/* ----------------------------------------------------------------- fibers */
+
+/*
+ * A fiber's end, and who wants to know of it. The word changes by
+ * compare-and-swap, so that each of end, join and detach sees the others:
+ *
+ *   state            join             detach      ends
+ *   RUNNING          JOINING, or      DETACHED    ENDED
+ *                    JOINED_THREAD
+ *   JOINING          refused          refused     CLAIMED; the joiner, not
+ *     | when the joining fiber                    parked yet, will see it
+ *     v has been switched away from
+ *   JOINED_FIBER     refused          refused     CLAIMED, the joiner is made ready
+ *   JOINED_THREAD    refused          refused     CLAIMED, the joiner is woken
+ *   DETACHED         refused          refused     freed by whoever runs next
+ *   ENDED            CLAIMED          CLAIMED     -
+ *
+ * Whoever brings the state out of RUNNING or ENDED has the right to free the
+ * fiber once it is CLAIMED.
+ */
+enum uf_fiber_state {
+	UF_FIBER_RUNNING,
+	UF_FIBER_ENDED,
+	UF_FIBER_JOINING,
+	UF_FIBER_JOINED_FIBER,
+	UF_FIBER_JOINED_THREAD,
+	UF_FIBER_DETACHED,
+	UF_FIBER_CLAIMED,
+};
+
+/**
+ * struct uf_fiber - a fiber; lives at the top of its own stack
+ * @ctx: its context while it does not run.
+ * @next: in the run queue or the pool of stacks that it is in (L).
+ * @rt: its runtime (C).
+ * @state: enum uf_fiber_state (A).
+ * @joiner: who waits, in JOINING (the joiner's own) and JOINED_FIBER.
+ * @start: what it runs (C).
+ * @arg: with what (C).
+ * @value: what it ended with; before the state leaves RUNNING.
+ * @map: start of the mapping, the guard page (C).
+ * @stack_size: bytes above the guard page (C).
+ * @all_next: in the runtime's list of all stacks (L).
+ * @all_link: what points at this one in it (L).
+ * @name: its name (C).
+ */
+struct uf_fiber {
+	struct uf_context ctx;
+	struct uf_fiber *next;
+	struct uf_runtime *rt;
+	uint32_t state;
+	struct uf_fiber *joiner;
+	void *(*start)(void *arg);
+	void *arg;
+	void *value;
+	void *map;
+	size_t stack_size;
+	struct uf_fiber *all_next;
+	struct uf_fiber **all_link;
+	char name[UF_NAME_MAX];
+};
+
+/**
+ * struct uf_stacks - a runtime's stacks
+ * @lock: for the rest.
+ * @nr_free: length of @free (L).
+ * @nr_mapped: stacks mapped so far, for the colour of the next (A).
+ * @free: stacks of the runtime's default size, ready for reuse (L).
+ * @all: every mapped stack, in use or free (L).
+ */
+struct uf_stacks {
+	uint32_t lock;
+	unsigned int nr_free;
+	unsigned int nr_mapped;
+	struct uf_fiber *free;
+	struct uf_fiber *all;
+};
+
+/* stack.c */
+struct uf_fiber *uf_stack_alloc(struct uf_runtime *rt, size_t size);
+void uf_stack_free(struct uf_fiber *fiber);
+void uf_stack_free_all(struct uf_runtime *rt);
+void *uf_stack_bottom(const struct uf_fiber *fiber);
+
+/* ----------------------------------------------------------------- timers */
+
+typedef void uf_timer_fn(struct uf_thread *t, struct uf_timer *timer);
+
+/**
+ * struct uf_timer - a point in time, a node of a pairing heap
+ * @when: CLOCK_MONOTONIC, nanoseconds.
+ * @child: first of those below this one.
+ * @next: next with the same parent.
+ * @link: what points at this one; NULL when it is in no heap.
+ * @server: whose heap.
+ * @fire: called by the server's holder under the timers' lock, once.
+ */
+struct uf_timer {
+	uint64_t when;
+	struct uf_timer *child;
+	struct uf_timer *next;
+	struct uf_timer **link;
+	struct uf_server *server;
+	uf_timer_fn *fire;
+};
+
+/**
+ * struct uf_timers - a server's timers
+ * @lock: for the rest. Only the server's holder arms and fires; others only
+ *	disarm.
+ * @root: the earliest (L).
+ */
+struct uf_timers {
+	uint32_t lock;
+	struct uf_timer *root;
+};
+
+/* timer.c */
+void uf_timer_arm(struct uf_thread *t, struct uf_timer *timer, uint64_t when,
+		  uf_timer_fn *fire);
+void uf_timer_disarm(struct uf_timer *timer);
+void uf_timers_run(struct uf_thread *t, struct uf_server *s);
+uint64_t uf_timers_next(struct uf_server *s);
+
+/* ---------------------------------------------------------------- servers */
+
+/**
+ * struct uf_runq - fibers that are ready to run, first come first served
+ * @lock: for the rest.
+ * @len: how many (L; readable without, as a hint).
+ * @head: the first (L).
+ * @tail: the last, if there is one (L).
+ */
+struct uf_runq {
+	uint32_t lock;
+	uint32_t len;
+	struct uf_fiber *head;
+	struct uf_fiber *tail;
+};
+
+/* Whether a server sleeps; idle.c tells the protocol. */
+enum uf_sleep_state {
+	UF_AWAKE,
+	UF_ASLEEP,
+	UF_WOKEN,
+};
+
+/**
+ * struct uf_server - a server
+ * @ring: its io_uring (H; the kernel's side is open to all, see uf_ring_wait()).
+ * @timers: sleeping fibers (L).
+ * @picks: fibers run so far, to time the chores (H).
+ * @offered: it was offered to a RUNNABLE thread and has not run a queued fiber
+ *	since (H).
+ * @switches: for uf_stats (H; readable by all), as the next four.
+ * @wakes: other servers woken from here.
+ * @created: fibers created from here.
+ * @ended: fibers that ended here.
+ * @runq: ready fibers (L).
+ * @sleep: enum uf_sleep_state (A).
+ */
+struct uf_server {
+	struct io_uring ring;
+	struct uf_timers timers;
+	unsigned int picks;
+	bool offered;
+	uint64_t switches;
+	uint64_t wakes;
+	uint64_t created;
+	uint64_t ended;
+	struct uf_runq runq __cacheline_aligned;
+	uint32_t sleep __cacheline_aligned;
+};
+
+/* runq.c */
+unsigned int uf_runq_steal(struct uf_runq *from, struct uf_runq *to);
+
+/* ---------------------------------------------------------------- threads */
+
+typedef void uf_finish_fn(struct uf_thread *t, struct uf_fiber *prev,
+			  void *arg);
+
+/**
+ * struct uf_finish - what to do once a switch away from a fiber is complete
+ * @fn: called by whoever runs next on the thread, or NULL.
+ * @prev: the fiber that was switched away from.
+ * @arg: for @fn.
+ *
+ * As in the kernel's finish_task_switch(): until the switch is complete the
+ * fiber's registers are not saved, so nobody else may find the fiber in a
+ * queue; what makes it findable (queue it, release the guard under which it
+ * waits, tell its joiner) is done by the next one.
+ */
+struct uf_finish {
+	uf_finish_fn *fn;
+	struct uf_fiber *prev;
+	void *arg;
+};
+
+/**
+ * struct uf_thread - a kernel thread of a runtime
+ * @shared: what it shares with the module (C after start).
+ * @rt: its runtime (C).
+ * @current: the fiber that it runs, NULL in its base context (T).
+ * @kick: fibers were made ready in this critical section (T).
+ * @searching: it holds the runtime's credit to search for work (T).
+ * @id: its number in the module, or its server's ("none") (C after start).
+ * @finish: of the switch under way (T).
+ * @base: its own stack, when it runs a fiber.
+ * @pthread: the thread (C).
+ */
+struct uf_thread {
+	struct ufiber_shared_thread *shared;
+	struct uf_runtime *rt;
+	struct uf_fiber *current;
+	bool kick;
+	bool searching;
+	uint32_t id;
+	struct uf_finish finish;
+	struct uf_context base;
+	pthread_t pthread;
+} __cacheline_aligned;
+
+/* ---------------------------------------------------------------- runtime */
+
+/**
+ * struct uf_backend - how threads get and lose servers
+ * @name: for users.
+ * @setup: make the domain and the shared structures of a runtime. On failure
+ *	the reason stands in uf_strerror().
+ * @teardown: undo it.
+ * @nr_threads: threads to start with.
+ * @attach: the calling thread joins, without a server.
+ * @detach: it leaves.
+ * @standby: give up the thread's server, if it has one, to a thread that waits
+ *	for one; wait for the next. Returns the server's number, or -ECANCELED.
+ * @acquire: wait until the thread, which has lost its server, has one.
+ * @cancel: end a thread's standby.
+ */
+struct uf_backend {
+	const char *name;
+	int (*setup)(struct uf_runtime *rt);
+	void (*teardown)(struct uf_runtime *rt);
+	unsigned int (*nr_threads)(const struct uf_runtime *rt);
+	int (*attach)(struct uf_thread *t);
+	void (*detach)(struct uf_thread *t);
+	int (*standby)(struct uf_thread *t);
+	void (*acquire)(struct uf_thread *t);
+	void (*cancel)(struct uf_thread *t);
+};
+
+extern const struct uf_backend uf_backend_module;
+extern const struct uf_backend uf_backend_none;
+
+/**
+ * struct uf_doorbell - how threads that hold no server wake one
+ * @lock: for the rest. May be taken in the critical section: who holds it is
+ *	there too, or is no thread of a runtime, or needs no server.
+ * @ring: to send from (L).
+ * @wakes: for uf_stats (L; readable by all).
+ */
+struct uf_doorbell {
+	pthread_mutex_t lock;
+	struct io_uring ring;
+	uint64_t wakes;
+};
+
+/**
+ * struct uf_runtime - a runtime
+ * @backend: how its threads get servers (C).
+ * @nr_servers: (C).
+ * @max_threads: (C).
+ * @stack_size: a fiber's by default (C).
+ * @ring_entries: (C).
+ * @servers: @nr_servers of them (C).
+ * @threads: room for @max_threads (C).
+ * @shared_domain: shared with the module, as the next two (C).
+ * @shared_servers: @nr_servers of them.
+ * @shared_threads: @max_threads of them.
+ * @shared_size: bytes of it.
+ * @fd: the domain ("module") (C).
+ * @doorbell: see there.
+ * @stacks: see there.
+ * @users: fibers that have not ended, and injections under way; a futex that
+ *	uf_runtime_destroy() waits on to become 0 (A).
+ * @stop: the threads shall end (A).
+ * @nr_threads: started so far, monotonic (A).
+ * @spawning: one of them is on its way to standby (A).
+ * @starting: of the threads started first, how many are not ready; a futex (A).
+ * @start_error: why one of them failed (A).
+ * @spawn_after: no thread could be started: time of the next try (A).
+ * @created: fibers created by threads without a server (A).
+ * @inject: where the next fiber from outside goes (A).
+ * @nr_asleep: servers whose @sleep is UF_ASLEEP (A).
+ * @searching: the credit: a server has been woken to search for work (A).
+ */
+struct uf_runtime {
+	const struct uf_backend *backend;
+	unsigned int nr_servers;
+	unsigned int max_threads;
+	size_t stack_size;
+	unsigned int ring_entries;
+	struct uf_server *servers;
+	struct uf_thread *threads;
+	struct ufiber_shared_domain *shared_domain;
+	struct ufiber_shared_server *shared_servers;
+	struct ufiber_shared_thread *shared_threads;
+	size_t shared_size;
+	int fd;
+	struct uf_doorbell doorbell;
+	struct uf_stacks stacks __cacheline_aligned;
+	uint32_t users __cacheline_aligned;
+	uint32_t stop;
+	uint32_t nr_threads;
+	uint32_t spawning;
+	uint32_t starting;
+	int start_error;
+	uint64_t spawn_after;
+	uint64_t created;
+	uint32_t inject;
+	uint32_t nr_asleep __cacheline_aligned;
+	uint32_t searching;
+};
+
+/* config.c */
+int uf_config_read(struct uf_config *out, const struct uf_config *config);
+int uf_fail(int error, const char *fmt, ...) __printf(2, 3);
+
+/* runtime.c */
+void uf_runtime_get(struct uf_runtime *rt);
+void uf_runtime_put(struct uf_runtime *rt);
+
+/* thread.c */
+struct uf_thread *uf_thread_self(void);
+int uf_threads_start(struct uf_runtime *rt);
+void uf_threads_stop(struct uf_runtime *rt);
+void uf_spawn_standby(struct uf_thread *t);
+
+/* idle.c */
+bool uf_idle(struct uf_thread *t);
+void uf_kick(struct uf_runtime *rt, struct uf_thread *t, struct uf_server *near);
+void uf_recall(struct uf_thread *t, struct uf_server *s);
+void uf_search_end(struct uf_runtime *rt, struct uf_thread *t);
+
+/* sched.c */
+void uf_leave_kick(struct uf_thread *t);
+void uf_ready(struct uf_thread *t, struct uf_fiber *fiber);
+struct uf_thread *uf_park(struct uf_thread *t, uf_finish_fn *finish, void *arg);
+struct uf_thread *uf_requeue(struct uf_thread *t);
+void uf_arrive(struct uf_thread *t);
+void uf_serve(struct uf_thread *t);
+
+/* fiber.c */
+void uf_fiber_main(void *pass, void *arg);
+
+/* uring.c */
+int uf_ring_init(struct io_uring *ring, unsigned int entries);
+bool uf_ring_reserve(struct uf_thread *t, struct uf_server *s, unsigned int n);
+void uf_ring_submit(struct uf_server *s);
+void uf_ring_reap(struct uf_thread *t, struct uf_server *s);
+void uf_ring_wait(struct uf_server *s, uint64_t deadline);
+void uf_ring_poke(struct uf_server *from, struct uf_server *target);
+void uf_ring_nop(struct uf_server *s);
+void uf_doorbell_poke(struct uf_doorbell *bell, struct uf_server *target);
+
+/* The server that the thread holds; inside the critical section. */
+static inline struct uf_server *uf_server(const struct uf_thread *t)
+{
+	return &t->rt->servers[READ_ONCE(t->shared->server)];
+}
+
+/**
+ * uf_enter_self - enter the critical section
+ * @t: the calling thread.
+ *
+ * The store to @critical comes first: from then on the module lets the thread
+ * keep its server, so what is read next stays true. Both sides of this run on
+ * one processor (the module reads when this thread blocks), so program order
+ * is enough. A thread can come here without a server: it ran a signal handler
+ * while it was held.
+ */
+static inline void uf_enter_self(struct uf_thread *t)
+{
+	WRITE_ONCE(t->shared->critical, 1);
+	barrier();
+	if (unlikely(READ_ONCE(t->shared->server) == UFIBER_NONE))
+		t->rt->backend->acquire(t);
+}
+
+/* Enter the critical section. Returns NULL if the caller is not a fiber. */
+static inline struct uf_thread *uf_enter(void)
+{
+	struct uf_thread *t = uf_thread_self();
+
+	if (t)
+		uf_enter_self(t);
+	return t;
+}
+
+/* Leave it; @t may be NULL. Other servers are woken for what was made ready. */
+static inline void uf_leave(struct uf_thread *t)
+{
+	if (!t)
+		return;
+	if (unlikely(t->kick))
+		uf_leave_kick(t);
+	barrier();
+	WRITE_ONCE(t->shared->critical, 0);
+}
+
+#endif /* UF_INTERNAL_H */

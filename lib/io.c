@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/* The IO calls: one request of the server's ring each, the fiber parked. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "io.h"
+
+/* What read(2) and write(2) transfer at most. */
+#define UF_IO_MAX 0x7ffff000UL
+
+/* The file's own position, for io_uring. */
+#define UF_IO_POSITION ((__u64)-1)
+
+static unsigned int clamp_count(size_t count)
+{
+	return count < UF_IO_MAX ? count : UF_IO_MAX;
+}
+
+/*
+ * Begin a call: enter the critical section and get an entry to fill, with room
+ * behind it for the timeout, as linked entries must be submitted together.
+ * Returns NULL, outside the critical section, if the caller is not a fiber.
+ */
+static struct io_uring_sqe *io_begin(struct uf_io *io, uint64_t deadline)
+{
+	unsigned int n = deadline == UF_FOREVER ? 1 : 2;
+	struct uf_thread *t = uf_enter();
+
+	if (!t)
+		return NULL;
+	while (unlikely(!uf_ring_reserve(t, uf_server(t), n)))
+		t = uf_requeue(t);
+	io->fiber = t->current;
+	io->pending = n;
+	return io_uring_get_sqe(&uf_server(t)->ring);
+}
+
+static void link_timeout(struct uf_io *io, struct io_uring *ring,
+			 uint64_t deadline)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+
+	io->ts.tv_sec = deadline / 1000000000;
+	io->ts.tv_nsec = deadline % 1000000000;
+	io_uring_prep_link_timeout(sqe, &io->ts, IORING_TIMEOUT_ABS);
+	io_uring_sqe_set_data64(sqe, (uintptr_t)io | UF_IO_TIMER);
+}
+
+/*
+ * A request that its timeout has stopped reports ECANCELED, or EINTR if it ran
+ * in a worker; the timeout itself reports ECANCELED if it came to nothing.
+ */
+static bool timed_out(const struct uf_io *io, uint64_t deadline)
+{
+	return deadline != UF_FOREVER && io->timer_res != -ECANCELED &&
+	       (io->res == -ECANCELED || io->res == -EINTR);
+}
+
+/*
+ * Finish a call whose entry has been filled. No finish action is needed: only
+ * this server's holder can complete the request, which is we until the switch
+ * is done.
+ */
+static int io_wait(struct uf_io *io, struct io_uring_sqe *sqe,
+		   uint64_t deadline)
+{
+	struct uf_thread *t = uf_thread_self();
+
+	io_uring_sqe_set_data(sqe, io);
+	if (deadline != UF_FOREVER) {
+		sqe->flags |= IOSQE_IO_LINK;
+		link_timeout(io, &uf_server(t)->ring, deadline);
+	}
+	t = uf_park(t, NULL, NULL);
+	uf_leave(t);
+	return timed_out(io, deadline) ? -ETIMEDOUT : io->res;
+}
+
+ssize_t uf_read_until(int fd, void *buf, size_t count, uint64_t deadline)
+{
+	struct uf_io io;
+	struct io_uring_sqe *sqe = io_begin(&io, deadline);
+
+	if (!sqe)
+		return -EPERM;
+	io_uring_prep_read(sqe, fd, buf, clamp_count(count), UF_IO_POSITION);
+	return io_wait(&io, sqe, deadline);
+}
+
+ssize_t uf_read(int fd, void *buf, size_t count)
+{
+	return uf_read_until(fd, buf, count, UF_FOREVER);
+}
+
+ssize_t uf_write_until(int fd, const void *buf, size_t count,
+		       uint64_t deadline)
+{
+	struct uf_io io;
+	struct io_uring_sqe *sqe = io_begin(&io, deadline);
+
+	if (!sqe)
+		return -EPERM;
+	io_uring_prep_write(sqe, fd, buf, clamp_count(count), UF_IO_POSITION);
+	return io_wait(&io, sqe, deadline);
+}
+
+ssize_t uf_write(int fd, const void *buf, size_t count)
+{
+	return uf_write_until(fd, buf, count, UF_FOREVER);
+}
+
+ssize_t uf_pread_until(int fd, void *buf, size_t count, off_t offset,
+		       uint64_t deadline)
+{
+	struct io_uring_sqe *sqe;
+	struct uf_io io;
+
+	/* io_uring takes -1 for the file's own position. */
+	if (offset < 0)
+		return -EINVAL;
+	sqe = io_begin(&io, deadline);
+	if (!sqe)
+		return -EPERM;
+	io_uring_prep_read(sqe, fd, buf, clamp_count(count), offset);
+	return io_wait(&io, sqe, deadline);
+}
+
+ssize_t uf_pread(int fd, void *buf, size_t count, off_t offset)
+{
+	return uf_pread_until(fd, buf, count, offset, UF_FOREVER);
+}
+
+ssize_t uf_pwrite_until(int fd, const void *buf, size_t count, off_t offset,
+			uint64_t deadline)
+{
+	struct io_uring_sqe *sqe;
+	struct uf_io io;
+
+	/* io_uring takes -1 for the file's own position. */
+	if (offset < 0)
+		return -EINVAL;
+	sqe = io_begin(&io, deadline);
+	if (!sqe)
+		return -EPERM;
+	io_uring_prep_write(sqe, fd, buf, clamp_count(count), offset);
+	return io_wait(&io, sqe, deadline);
+}
+
+ssize_t uf_pwrite(int fd, const void *buf, size_t count, off_t offset)
+{
+	return uf_pwrite_until(fd, buf, count, offset, UF_FOREVER);
+}
+
+ssize_t uf_recv_until(int fd, void *buf, size_t len, int flags,
+		      uint64_t deadline)
+{
+	struct uf_io io;
+	struct io_uring_sqe *sqe = io_begin(&io, deadline);
+
+	if (!sqe)
+		return -EPERM;
+	io_uring_prep_recv(sqe, fd, buf, clamp_count(len), flags);
+	return io_wait(&io, sqe, deadline);
+}
+
+ssize_t uf_recv(int fd, void *buf, size_t len, int flags)
+{
+	return uf_recv_until(fd, buf, len, flags, UF_FOREVER);
+}
+
+ssize_t uf_send_until(int fd, const void *buf, size_t len, int flags,
+		      uint64_t deadline)
+{
+	struct uf_io io;
+	struct io_uring_sqe *sqe = io_begin(&io, deadline);
+
+	if (!sqe)
+		return -EPERM;
+	io_uring_prep_send(sqe, fd, buf, clamp_count(len), flags);
+	return io_wait(&io, sqe, deadline);
+}
+
+ssize_t uf_send(int fd, const void *buf, size_t len, int flags)
+{
+	return uf_send_until(fd, buf, len, flags, UF_FOREVER);
+}
+
+int uf_accept_until(int fd, struct sockaddr *addr, socklen_t *addrlen,
+		    int flags, uint64_t deadline)
+{
+	struct uf_io io;
+	struct io_uring_sqe *sqe = io_begin(&io, deadline);
+
+	if (!sqe)
+		return -EPERM;
+	io_uring_prep_accept(sqe, fd, addr, addrlen, flags);
+	return io_wait(&io, sqe, deadline);
+}
+
+int uf_accept(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags)
+{
+	return uf_accept_until(fd, addr, addrlen, flags, UF_FOREVER);
+}
+
+int uf_connect_until(int fd, const struct sockaddr *addr, socklen_t addrlen,
+		     uint64_t deadline)
+{
+	struct uf_io io;
+	struct io_uring_sqe *sqe = io_begin(&io, deadline);
+
+	if (!sqe)
+		return -EPERM;
+	io_uring_prep_connect(sqe, fd, addr, addrlen);
+	return io_wait(&io, sqe, deadline);
+}
+
+int uf_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
+{
+	return uf_connect_until(fd, addr, addrlen, UF_FOREVER);
+}
+
+int uf_openat_until(int dfd, const char *path, int flags, mode_t mode,
+		    uint64_t deadline)
+{
+	struct uf_io io;
+	struct io_uring_sqe *sqe = io_begin(&io, deadline);
+
+	if (!sqe)
+		return -EPERM;
+	io_uring_prep_openat(sqe, dfd, path, flags, mode);
+	return io_wait(&io, sqe, deadline);
+}
+
+int uf_openat(int dfd, const char *path, int flags, mode_t mode)
+{
+	return uf_openat_until(dfd, path, flags, mode, UF_FOREVER);
+}
+
+int uf_close_until(int fd, uint64_t deadline)
+{
+	struct uf_io io;
+	struct io_uring_sqe *sqe = io_begin(&io, deadline);
+
+	if (!sqe)
+		return -EPERM;
+	io_uring_prep_close(sqe, fd);
+	return io_wait(&io, sqe, deadline);
+}
+
+int uf_close(int fd)
+{
+	return uf_close_until(fd, UF_FOREVER);
+}
+
+int uf_fsync_until(int fd, uint64_t deadline)
+{
+	struct uf_io io;
+	struct io_uring_sqe *sqe = io_begin(&io, deadline);
+
+	if (!sqe)
+		return -EPERM;
+	io_uring_prep_fsync(sqe, fd, 0);
+	return io_wait(&io, sqe, deadline);
+}
+
+int uf_fsync(int fd)
+{
+	return uf_fsync_until(fd, UF_FOREVER);
+}
+
+int uf_statx_until(int dfd, const char *path, int flags, unsigned int mask,
+		   struct statx *stx, uint64_t deadline)
+{
+	struct uf_io io;
+	struct io_uring_sqe *sqe = io_begin(&io, deadline);
+
+	if (!sqe)
+		return -EPERM;
+	io_uring_prep_statx(sqe, dfd, path, flags, mask, stx);
+	return io_wait(&io, sqe, deadline);
+}
+
+int uf_statx(int dfd, const char *path, int flags, unsigned int mask,
+	     struct statx *stx)
+{
+	return uf_statx_until(dfd, path, flags, mask, stx, UF_FOREVER);
+}

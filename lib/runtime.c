@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/* A runtime's creation and end. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "futex.h"
+#include "internal.h"
+
+/* Entries of the ring that plain threads send from, one at a time. */
+#define UF_DOORBELL_ENTRIES 4
+
+/* From best to worst. */
+static const struct uf_backend *const backends[] = {
+	&uf_backend_module,
+	&uf_backend_none,
+};
+
+#define NR_BACKENDS (sizeof(backends) / sizeof(backends[0]))
+
+/* The runtime is needed until uf_runtime_put(). */
+void uf_runtime_get(struct uf_runtime *rt)
+{
+	fetch_add(&rt->users, 1);
+}
+
+/* The runtime may be gone once the last user has put it: only wake then. */
+void uf_runtime_put(struct uf_runtime *rt)
+{
+	if (fetch_add(&rt->users, -1) == 1)
+		uf_futex_wake(&rt->users);
+}
+
+/* A backend whose setup has failed is torn down as one that has not. */
+static int try_backend(struct uf_runtime *rt, const struct uf_backend *backend)
+{
+	int error;
+
+	rt->backend = backend;
+	error = backend->setup(rt);
+	if (error) {
+		backend->teardown(rt);
+		rt->backend = NULL;
+	}
+	return error;
+}
+
+static int choose_backend(struct uf_runtime *rt, const char *name)
+{
+	unsigned int i;
+	int error = 0;
+
+	for (i = 0; i < NR_BACKENDS; i++) {
+		if (name && strcmp(name, backends[i]->name))
+			continue;
+		error = try_backend(rt, backends[i]);
+		if (!error || name)
+			return error;
+	}
+	if (!name)
+		return error;
+	return uf_fail(-EINVAL, "config.backend or the environment's UFIBER_BACKEND is \"%s\": it must be \"module\" or \"none\"",
+		       name);
+}
+
+static int ring_error(int error)
+{
+	switch (error) {
+	case -EPERM:
+	case -EACCES:
+		return uf_fail(-EPERM, "io_uring is forbidden here: see the sysctl kernel.io_uring_disabled (0 allows it), or the container's seccomp profile");
+	case -ENOSYS:
+		return uf_fail(-ENOSYS, "this kernel has no io_uring (CONFIG_IO_URING), or a seccomp profile hides it");
+	case -EINVAL:
+		return uf_fail(-ENOSYS, "this kernel's io_uring is too old: Linux 6.1 is needed");
+	case -ENOMEM:
+		return uf_fail(-ENOMEM, "no memory for the io_uring rings: raise RLIMIT_MEMLOCK (ulimit -l) or the memory cgroup's limit, or lower config.ring_entries");
+	default:
+		return uf_fail(error, "cannot create an io_uring ring: %s",
+			       strerrordesc_np(-error));
+	}
+}
+
+static int create_rings(struct uf_runtime *rt)
+{
+	unsigned int i;
+	int error;
+
+	error = uf_ring_init(&rt->doorbell.ring, UF_DOORBELL_ENTRIES);
+	for (i = 0; i < rt->nr_servers && !error; i++)
+		error = uf_ring_init(&rt->servers[i].ring, rt->ring_entries);
+	return error ? ring_error(error) : 0;
+}
+
+static void destroy_ring(struct io_uring *ring)
+{
+	if (ring->ring_fd >= 0)
+		io_uring_queue_exit(ring);
+}
+
+static void destroy_rings(struct uf_runtime *rt)
+{
+	unsigned int i;
+
+	for (i = 0; i < rt->nr_servers; i++)
+		destroy_ring(&rt->servers[i].ring);
+	destroy_ring(&rt->doorbell.ring);
+}
+
+static void *alloc_array(size_t n, size_t size)
+{
+	void *array = aligned_alloc(UF_CACHE_LINE, n * size);
+
+	if (array)
+		memset(array, 0, n * size);
+	return array;
+}
+
+static void free_runtime(struct uf_runtime *rt)
+{
+	if (!rt)
+		return;
+	pthread_mutex_destroy(&rt->doorbell.lock);
+	free(rt->threads);
+	free(rt->servers);
+	free(rt);
+}
+
+static struct uf_runtime *alloc_runtime(const struct uf_config *config)
+{
+	struct uf_runtime *rt = alloc_array(1, sizeof(*rt));
+	unsigned int i;
+
+	if (!rt)
+		return NULL;
+	pthread_mutex_init(&rt->doorbell.lock, NULL);
+	rt->fd = -1;
+	rt->nr_servers = config->servers;
+	rt->max_threads = config->max_threads;
+	rt->stack_size = config->stack_size;
+	rt->ring_entries = config->ring_entries;
+	rt->servers = alloc_array(rt->nr_servers, sizeof(*rt->servers));
+	rt->threads = alloc_array(rt->max_threads, sizeof(*rt->threads));
+	if (!rt->servers || !rt->threads) {
+		free_runtime(rt);
+		return NULL;
+	}
+	rt->doorbell.ring.ring_fd = -1;
+	for (i = 0; i < rt->nr_servers; i++)
+		rt->servers[i].ring.ring_fd = -1;
+	return rt;
+}
+
+/* Undo start(), however far it got. */
+static void stop(struct uf_runtime *rt)
+{
+	if (rt->nr_threads)
+		uf_threads_stop(rt);
+	uf_stack_free_all(rt);
+	destroy_rings(rt);
+	if (rt->backend)
+		rt->backend->teardown(rt);
+}
+
+static int start(struct uf_runtime *rt, const char *backend)
+{
+	int error = choose_backend(rt, backend);
+
+	if (!error)
+		error = create_rings(rt);
+	if (!error)
+		error = uf_threads_start(rt);
+	return error;
+}
+
+int uf_runtime_create(struct uf_runtime **rt, const struct uf_config *config)
+{
+	struct uf_config values;
+	struct uf_runtime *new;
+	int error;
+
+	if (uf_self())
+		return uf_fail(-EDEADLK, "a fiber would block its server while the threads start: create runtimes from plain threads");
+	error = uf_config_read(&values, config);
+	if (error)
+		return error;
+	new = alloc_runtime(&values);
+	if (!new)
+		return uf_fail(-ENOMEM, "out of memory");
+	error = start(new, values.backend);
+	if (error) {
+		stop(new);
+		free_runtime(new);
+		return error;
+	}
+	uf_fail(0, "%s", "");	/* backends that were tried have left theirs */
+	*rt = new;
+	return 0;
+}
+
+int uf_runtime_destroy(struct uf_runtime *rt)
+{
+	uint32_t users;
+
+	if (!rt)
+		return 0;
+	if (uf_self())
+		return -EDEADLK;
+	while ((users = smp_load_acquire(&rt->users)))
+		uf_futex_wait(&rt->users, users);
+	stop(rt);
+	free_runtime(rt);
+	return 0;
+}
+
+int uf_run(const struct uf_config *config, void *(*start)(void *), void *arg,
+	   void **value)
+{
+	struct uf_fiber *fiber;
+	struct uf_runtime *rt;
+	int error, end_error;
+
+	error = uf_runtime_create(&rt, config);
+	if (error)
+		return error;
+	error = uf_create(rt, &fiber, NULL, start, arg);
+	if (!error)
+		error = uf_join(fiber, value);
+	end_error = uf_runtime_destroy(rt);
+	return error ? error : end_error;
+}
+
+const char *uf_runtime_backend(const struct uf_runtime *rt)
+{
+	if (!rt) {
+		struct uf_thread *t = uf_thread_self();
+
+		if (!t)
+			return NULL;
+		rt = t->rt;
+	}
+	return rt->backend->name;
+}

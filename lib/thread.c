@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/* The kernel threads of a runtime: their start, their base loop, their end. */
+#include <sched.h>
+#include <string.h>
+
+#include "futex.h"
+#include "internal.h"
+
+/* A base context runs the scheduler and signal handlers; fibers have their own. */
+#define UF_THREAD_STACK (128 * 1024)
+
+/* After a failure to start a thread, how long not to try again. */
+#define UF_SPAWN_PAUSE_NS 10000000
+
+/* Initial-exec: one load, not a call, in the shared library too. */
+static __thread struct uf_thread *this_thread
+	__attribute__((tls_model("initial-exec")));
+
+/**
+ * uf_thread_self - the calling thread, or NULL if it is no runtime's
+ *
+ * Never inlined: a fiber can call it, move to another thread, and call it
+ * again, and a compiler that sees the access keeps the variable's address.
+ */
+__attribute__((noinline)) struct uf_thread *uf_thread_self(void)
+{
+	barrier();
+	return this_thread;
+}
+
+/* So many threads are where their starter waits for them to be, or failed. */
+static void started(struct uf_runtime *rt, unsigned int n)
+{
+	if (fetch_add(&rt->starting, -n) != n)
+		return;
+	smp_store_release(&rt->spawning, 0);
+	uf_futex_wake(&rt->starting);
+}
+
+static void *thread_main(void *arg)
+{
+	struct uf_thread *t = arg;
+	const struct uf_backend *backend = t->rt->backend;
+	int error;
+
+	this_thread = t;
+	uf_san_own_stack(&t->base.san);
+	error = backend->attach(t);
+	if (error)
+		WRITE_ONCE(t->rt->start_error, error);
+	started(t->rt, 1);
+	if (error)
+		return NULL;
+
+	WRITE_ONCE(t->shared->critical, 1);
+	while (!READ_ONCE(t->rt->stop) && backend->standby(t) >= 0)
+		uf_serve(t);
+	backend->detach(t);
+	return NULL;
+}
+
+/* Start one more thread; the caller has set rt->spawning. */
+static int spawn(struct uf_runtime *rt)
+{
+	struct uf_thread *t = &rt->threads[rt->nr_threads];
+	pthread_attr_t attr;
+	int error;
+
+	t->rt = rt;
+	t->id = UFIBER_NONE;
+	error = pthread_attr_init(&attr);
+	if (error)
+		return -error;
+	pthread_attr_setstacksize(&attr, UF_THREAD_STACK);
+	error = pthread_create(&t->pthread, &attr, thread_main, t);
+	pthread_attr_destroy(&attr);
+	if (error)
+		return -error;
+	smp_store_release(&rt->nr_threads, rt->nr_threads + 1);
+	return 0;
+}
+
+/**
+ * uf_spawn_standby - see to it that the next block finds a standby thread
+ * @t: the calling thread, in its base context and the critical section.
+ *
+ * pthread_create() takes locks that fiber code can hold, so the critical
+ * section is left for it: the thread may come back with another server. That no
+ * thread can be started is no error: a block then leaves the server vacant
+ * until it ends.
+ */
+void uf_spawn_standby(struct uf_thread *t)
+{
+	struct uf_runtime *rt = t->rt;
+
+	if (READ_ONCE(rt->nr_threads) >= rt->max_threads ||
+	    READ_ONCE(rt->spawn_after) > uf_now() ||
+	    cmpxchg(&rt->spawning, 0, 1))
+		return;
+	uf_leave(t);
+	rt->starting = 1;
+	if (READ_ONCE(rt->stop) || rt->nr_threads >= rt->max_threads ||
+	    spawn(rt)) {
+		WRITE_ONCE(rt->spawn_after, uf_now() + UF_SPAWN_PAUSE_NS);
+		started(rt, 1);
+	}
+	uf_enter_self(t);
+}
+
+/**
+ * uf_threads_start - start a runtime's first threads and wait for them
+ * @rt: the runtime.
+ *
+ * Returns 0 or a negative errno; uf_threads_stop() is due in either case.
+ */
+int uf_threads_start(struct uf_runtime *rt)
+{
+	unsigned int n = rt->backend->nr_threads(rt);
+	unsigned int i;
+	uint32_t left;
+	int error;
+
+	rt->spawning = 1;
+	rt->starting = n;
+	for (i = 0; i < n; i++) {
+		error = spawn(rt);
+		if (!error)
+			continue;
+		started(rt, n - i);
+		return uf_fail(error, "cannot start thread %u of %u: %s; see ulimit -u, the cgroup's pids.max, kernel.threads-max",
+			       i + 1, n, strerrordesc_np(-error));
+	}
+	while ((left = smp_load_acquire(&rt->starting)))
+		uf_futex_wait(&rt->starting, left);
+	error = READ_ONCE(rt->start_error);
+	if (error)
+		return uf_fail(error, "a thread cannot join the runtime: %s",
+			       strerrordesc_np(-error));
+	return 0;
+}
+
+/**
+ * uf_threads_stop - end all threads of a runtime that has no fibers
+ * @rt: the runtime.
+ *
+ * The flag is set before the wake-ups: a thread reads it after it has announced
+ * its sleep (see idle.c), or after it has set @spawning, and the module keeps a
+ * cancellation for a thread that is not in standby yet.
+ */
+void uf_threads_stop(struct uf_runtime *rt)
+{
+	unsigned int i;
+
+	xchg(&rt->stop, 1);
+	for (i = 0; i < rt->nr_servers; i++)
+		uf_doorbell_poke(&rt->doorbell, &rt->servers[i]);
+	while (smp_load_acquire(&rt->spawning))
+		sched_yield();
+	for (i = 0; i < rt->nr_threads; i++)
+		rt->backend->cancel(&rt->threads[i]);
+	for (i = 0; i < rt->nr_threads; i++)
+		pthread_join(rt->threads[i].pthread, NULL);
+}
