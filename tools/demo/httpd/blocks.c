@@ -137,7 +137,9 @@ static int resolver_set(void)
 {
 	struct sockaddr_in *server = &_res.nsaddr_list[0];
 
-	if (_res.nscount == 1 && server->sin_port == htons(blocks.dns_port))
+	/* The options too: a thread that ended leaves the rest behind. */
+	if (_res.options & RES_NORELOAD &&
+	    server->sin_port == htons(blocks.dns_port))
 		return 0;
 	if (res_init())
 		return -EIO;
