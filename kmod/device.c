@@ -72,9 +72,18 @@ static int __init uf_init(void)
 	uf_workqueue = alloc_workqueue("ufiber", WQ_UNBOUND, 0);
 	if (!uf_workqueue)
 		return -ENOMEM;
+	ret = uf_hook_init();
+	if (ret)
+		goto destroy_workqueue;
 	ret = misc_register(&uf_misc);
 	if (ret)
-		destroy_workqueue(uf_workqueue);
+		goto exit_hook;
+	return 0;
+
+exit_hook:
+	uf_hook_exit();
+destroy_workqueue:
+	destroy_workqueue(uf_workqueue);
 	return ret;
 }
 
@@ -87,6 +96,7 @@ static int __init uf_init(void)
 static void __exit uf_exit(void)
 {
 	misc_deregister(&uf_misc);
+	uf_hook_exit();
 	destroy_workqueue(uf_workqueue);
 	synchronize_rcu_tasks();
 }

@@ -96,16 +96,9 @@ int uf_domain_setup(struct uf_domain *domain, const struct ufiber_setup *setup)
 	int ret;
 
 	lockdep_assert_held(&domain->setup_mutex);
-	if (domain->ready)
-		return -EBUSY;
-	ret = uf_hook_get();
+	ret = uf_domain_alloc(domain, setup);
 	if (ret)
 		return ret;
-	ret = uf_domain_alloc(domain, setup);
-	if (ret) {
-		uf_hook_put();
-		return ret;
-	}
 	uf_domain_init(domain, setup);
 	domain->mm = current->mm;
 	mmgrab(domain->mm);
@@ -125,7 +118,6 @@ static void uf_domain_free(struct kref *kref)
 		bitmap_free(domain->vacant);
 		kvfree(domain->threads);
 		kvfree(domain->servers);
-		uf_hook_put();
 	}
 	mutex_destroy(&domain->setup_mutex);
 	kfree(domain);

@@ -2,7 +2,9 @@
 /*
  * Where the scheduler calls us: a preempt notifier in each registered thread,
  * as KVM has in each virtual CPU. Threads without one pay a test of an empty
- * list per switch while a domain exists, and nothing otherwise.
+ * list per switch while the module is loaded. The scheduler's calls are a static
+ * branch; switching it patches the kernel's text and interrupts every CPU, so it
+ * is switched at loading and unloading alone, not by what users do.
  */
 #include <linux/preempt.h>
 
@@ -29,14 +31,14 @@ static struct preempt_ops uf_preempt_ops = {
 	.sched_out = uf_notify_out,
 };
 
-/* Switch the scheduler's calls on, and off again; counted. May sleep. */
-int uf_hook_get(void)
+/* Switch the scheduler's calls on, and off again. May sleep. */
+int uf_hook_init(void)
 {
 	preempt_notifier_inc();
 	return 0;
 }
 
-void uf_hook_put(void)
+void uf_hook_exit(void)
 {
 	preempt_notifier_dec();
 }

@@ -14,7 +14,8 @@
  * Fields that the caller does not know are zero; those that we do not know must
  * be. @min is the first version's size.
  */
-static int uf_fetch(void *to, size_t size, size_t min, const void __user *from)
+static int uf_fetch_resized(void *to, size_t size, size_t min,
+			    const void __user *from)
 {
 	u32 user_size;
 
@@ -25,6 +26,15 @@ static int uf_fetch(void *to, size_t size, size_t min, const void __user *from)
 	if (user_size > PAGE_SIZE)
 		return -E2BIG;
 	return copy_struct_from_user(to, size, from, user_size);
+}
+
+/* The usual case first: the caller and we know the same fields. */
+static __always_inline int uf_fetch(void *to, size_t size, size_t min,
+				    const void __user *from)
+{
+	if (likely(!copy_from_user(to, from, size) && *(u32 *)to == size))
+		return 0;
+	return uf_fetch_resized(to, size, min, from);
 }
 
 /* Give the answers back, as much of them as the caller knows. */
@@ -52,7 +62,7 @@ static long uf_ioc_setup(struct uf_domain *domain, void __user *arg)
 	uf_domain_layout(&setup);
 	mutex_lock(&domain->setup_mutex);
 	if (domain->ready)
-		ret = -EBUSY;
+		ret = current->mm == domain->mm ? -EBUSY : -EPERM;
 	/* The answer first: if it cannot be given, nothing has been done. */
 	if (!ret)
 		ret = uf_store(arg, &setup, sizeof(setup), setup.size);
@@ -97,11 +107,7 @@ static long uf_ioc_wait(struct uf_thread *thread, const void __user *arg)
 	int ret;
 
 	ret = uf_fetch(&wait, sizeof(wait), sizeof(wait), arg);
-	if (ret)
-		return ret;
-	/* It may have failed before; the wait itself does not need it. */
-	uf_resume_prepare(thread);
-	return uf_wait(thread, &wait);
+	return ret ? ret : uf_wait(thread, &wait);
 }
 
 static long uf_ioc_wake(struct uf_domain *domain, const void __user *arg)

@@ -28,7 +28,8 @@
 
 void uf_set_state(struct uf_thread *thread, enum ufiber_thread_state state)
 {
-	thread->state = state;
+	/* After thread->server, which uf_wait() reads without the lock. */
+	smp_store_release(&thread->state, state);
 	/* After the words that go with it: see the order above. */
 	smp_store_release(&thread->shared->state, state);
 }
@@ -197,13 +198,11 @@ void uf_queue_standby(struct uf_thread *thread)
 	WRITE_ONCE(domain->shared->nr_standby, ++domain->nr_standby);
 }
 
-/* Take @thread out of the list it is in, if any. */
-void uf_dequeue(struct uf_thread *thread)
+/* Take @thread out of the list it is in. */
+void uf_unlink(struct uf_thread *thread)
 {
 	struct uf_domain *domain = thread->domain;
 
-	if (list_empty(&thread->link))
-		return;
 	list_del_init(&thread->link);
 	if (thread->standby) {
 		thread->standby = false;

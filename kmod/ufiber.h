@@ -112,7 +112,8 @@ struct uf_thread {
 	struct list_head link;			/* L, in runnable or standby */
 	bool standby;				/* L, which of the two */
 	bool left;				/* L, no longer in the domain */
-	bool waiting;				/* OL, sleeps in uf_wait() */
+	bool waiting;				/* OL, in uf_wait(); O if RUNNING */
+	bool aside;				/* O, about to sleep but does not */
 	bool held;				/* O, sleeps in uf_hold() */
 	bool attached;				/* O, the hook is in place */
 	bool resume_queued;			/* O */
@@ -120,6 +121,7 @@ struct uf_thread {
 	bool cancelled;				/* L, WAKE with CANCEL came */
 	bool mid_wait;				/* O, a signal broke its WAIT */
 	bool expired;				/* O, a WAIT has timed out, but holds */
+	u8 skip_aside;				/* O, hand-overs to sleep after at once */
 	u64 blocks;				/* L */
 	u64 holds;				/* L */
 
@@ -156,8 +158,15 @@ struct uf_thread *uf_pass_on(struct uf_domain *domain, struct uf_server *server)
 struct uf_server *uf_vacant_server(struct uf_thread *thread);
 bool uf_take_or_queue(struct uf_thread *thread);
 void uf_queue_standby(struct uf_thread *thread);
-void uf_dequeue(struct uf_thread *thread);
+void uf_unlink(struct uf_thread *thread);
 bool uf_is_polling(const struct uf_server *server);
+
+/* Take @thread out of the list it is in, if any. */
+static inline void uf_dequeue(struct uf_thread *thread)
+{
+	if (!list_empty(&thread->link))
+		uf_unlink(thread);
+}
 
 /* wait.c: the calls that sleep and wake */
 long uf_wait(struct uf_thread *thread, const struct ufiber_wait *args);
@@ -174,8 +183,8 @@ void uf_hold(struct uf_thread *thread, bool more_work);
 long uf_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
 /* hook_preempt.c: where the scheduler calls us */
-int uf_hook_get(void);
-void uf_hook_put(void);
+int uf_hook_init(void);
+void uf_hook_exit(void);
 void uf_hook_attach(struct uf_thread *thread);
 void uf_hook_detach(struct uf_thread *thread);
 struct uf_thread *uf_hook_current(void);

@@ -88,6 +88,7 @@ static int uf_begin_wait(struct uf_thread *thread,
 	}
 	if (thread->cancelled) {
 		thread->cancelled = false;
+		thread->mid_wait = false;
 		*wake = uf_give_up(thread, 0, NULL);
 		return -ECANCELED;
 	}
@@ -140,42 +141,48 @@ static int uf_sleep_wait(struct uf_thread *thread, ktime_t *timeout)
 }
 
 /*
- * The sleep has ended with @ret; under the lock. Returns what the call returns,
- * or 1: the thread, whose time is up, must sleep on for a server.
+ * The time of a wait that must end with a server is up, and it has none. Make
+ * the thread RUNNABLE, unless it is already; true if that got it a server.
  */
-static long uf_end_wait(struct uf_thread *thread, u32 flags, int ret)
+static bool uf_expire(struct uf_thread *thread)
 {
+	thread->expired = true;
+	return thread->state != UFIBER_THREAD_RUNNABLE &&
+	       uf_take_or_queue(thread);
+}
+
+/*
+ * The sleep has ended with @ret; under the lock. Returns true, and in *result
+ * what the call returns, or false: the thread must sleep on for a server.
+ */
+static bool uf_end_wait(struct uf_thread *thread, u32 flags, int ret,
+			long *result)
+{
+	if (!thread->server && !thread->cancelled && ret == -ETIME &&
+	    !(flags & (UFIBER_WAIT_STANDBY | UFIBER_WAIT_ACQUIRE)) &&
+	    !uf_expire(thread))
+		return false;
+
+	thread->waiting = false;
 	thread->mid_wait = false;
 	if (thread->server) {
-		ret = thread->expired ? -ETIMEDOUT : thread->server->id;
+		*result = thread->expired ? -ETIMEDOUT : thread->server->id;
 		thread->expired = false;
-		return ret;
-	}
-	if (thread->cancelled) {
+	} else if (thread->cancelled || ret == -ETIME) {
+		*result = thread->cancelled ? -ECANCELED : -ETIMEDOUT;
 		thread->cancelled = false;
 		thread->expired = false;
 		uf_dequeue(thread);
 		uf_set_state(thread, UFIBER_THREAD_IDLE);
-		return -ECANCELED;
-	}
-	if (ret == -ETIME) {
-		if (flags & (UFIBER_WAIT_STANDBY | UFIBER_WAIT_ACQUIRE)) {
+	} else {
+		/* A signal. RUNNABLE stays queued, and may be granted a server. */
+		*result = task_sigpending(current) ? -ERESTARTSYS :
+						     -ERESTARTNOINTR;
+		thread->mid_wait = true;
+		if (thread->state == UFIBER_THREAD_IDLE)
 			uf_dequeue(thread);
-			uf_set_state(thread, UFIBER_THREAD_IDLE);
-			return -ETIMEDOUT;
-		}
-		thread->expired = true;
-		if (thread->state == UFIBER_THREAD_RUNNABLE ||
-		    !uf_take_or_queue(thread))
-			return 1;
-		thread->expired = false;
-		return -ETIMEDOUT;
 	}
-	/* A signal. RUNNABLE stays queued: it may be granted a server meanwhile. */
-	thread->mid_wait = true;
-	if (thread->state == UFIBER_THREAD_IDLE)
-		uf_dequeue(thread);
-	return task_sigpending(current) ? -ERESTARTSYS : -ERESTARTNOINTR;
+	return true;
 }
 
 static bool uf_wait_args_ok(const struct ufiber_wait *args)
@@ -194,47 +201,112 @@ static bool uf_wait_args_ok(const struct ufiber_wait *args)
 	return args->timeout <= KTIME_MAX;
 }
 
+/*
+ * A hand-over often comes back at once, from a thread on the same CPU that the
+ * caller works with in turns. So the caller steps aside before it sleeps: it
+ * stays on the run queue and lets the next thread run. If the server has come
+ * back by the time it runs again, neither needed to be put to sleep and woken,
+ * which is half of the cost. If not, the attempt cost one more switch; then it
+ * is not made again for some time.
+ *
+ * A thread that stands aside need not be woken, since it looks at its state
+ * before it sleeps:
+ *
+ *   who grants it a server, under the lock     the thread
+ *   --------------------------------------     ----------
+ *   (a) state = RUNNING                        (c) aside = false
+ *       smp_mb()                                   set_current_state(), barrier
+ *   (b) no wake-up if aside                    (d) no sleep if RUNNING
+ *
+ * If (b) reads true, it comes before (c), so (d) comes after (a) and sees it.
+ */
+#define UF_SKIP_ASIDE 31
+
+static bool uf_stands_aside(struct uf_thread *thread)
+{
+	smp_mb();	/* between (a) and (b) above */
+	return READ_ONCE(thread->aside);
+}
+
+static void uf_step_aside(struct uf_thread *thread, struct task_struct *next)
+{
+	if (need_resched())
+		cond_resched();
+	else if (task_cpu(next) == raw_smp_processor_id())
+		yield_to(next, false);
+	WRITE_ONCE(thread->aside, false);				/* (c) */
+	if (READ_ONCE(thread->state) != UFIBER_THREAD_RUNNING)
+		thread->skip_aside = UF_SKIP_ASIDE;
+}
+
+/* Sleep until the wait is over; returns what the call returns. */
+static long uf_wait_sleep(struct uf_thread *thread,
+			  const struct ufiber_wait *args)
+{
+	ktime_t time = ns_to_ktime(args->timeout);
+	long result;
+	bool over;
+	int ret;
+
+	/* It may have failed before; the wait itself does not need it. */
+	uf_resume_prepare(thread);
+	do {
+		ret = uf_sleep_wait(thread,
+				    (args->flags & UFIBER_WAIT_TIMEOUT) &&
+				    !thread->expired ? &time : NULL);
+		raw_spin_lock_irq(&thread->domain->lock);
+		over = uf_end_wait(thread, args->flags, ret, &result);
+		raw_spin_unlock_irq(&thread->domain->lock);
+	} while (!over);
+	return result;
+}
+
 /* UFIBER_IOC_WAIT; @thread is current's registration. */
 long uf_wait(struct uf_thread *thread, const struct ufiber_wait *args)
 {
 	struct uf_domain *domain = thread->domain;
 	struct uf_thread *next = NULL;
-	ktime_t time, *timeout = NULL;
+	struct task_struct *task;
+	bool wake;
 	long ret;
 
 	if (!uf_wait_args_ok(args))
 		return -EINVAL;
-	if (args->flags & UFIBER_WAIT_TIMEOUT) {
-		time = ns_to_ktime(args->timeout);
-		timeout = &time;
-	}
 
 	rcu_read_lock();
 	raw_spin_lock_irq(&domain->lock);
 	ret = uf_begin_wait(thread, args, &next);
 	if (!ret && thread->server)
-		ret = uf_end_wait(thread, args->flags, 0);
+		uf_end_wait(thread, args->flags, 0, &ret);
 	else if (!ret)
 		thread->waiting = true;
-	else if (ret == -ECANCELED)
-		thread->mid_wait = false;
+	if (next && thread->waiting && (args->flags & UFIBER_WAIT_HANDOVER)) {
+		if (thread->skip_aside)
+			thread->skip_aside--;
+		else
+			thread->aside = true;
+	}
 	raw_spin_unlock_irq(&domain->lock);
-	if (next)
-		uf_thread_wake(next);
+	task = next ? get_task_struct(next->task) : NULL;
+	wake = next && !uf_stands_aside(next);
 	rcu_read_unlock();
+
+	if (wake)
+		wake_up_process(task);
+	if (thread->aside)
+		uf_step_aside(thread, task);
+	if (task)
+		put_task_struct(task);
 	if (!thread->waiting)
 		return ret;
-
-	do {
-		if (thread->expired)
-			timeout = NULL;
-		ret = uf_sleep_wait(thread, timeout);
-		raw_spin_lock_irq(&domain->lock);
-		ret = uf_end_wait(thread, args->flags, ret);
-		thread->waiting = ret == 1;
-		raw_spin_unlock_irq(&domain->lock);
-	} while (ret == 1);
-	return ret;
+	/* Pairs with the release in uf_set_state(). */
+	if (smp_load_acquire(&thread->state) != UFIBER_THREAD_RUNNING ||
+	    thread->expired)
+		return uf_wait_sleep(thread, args);
+	/* Granted: only current can change it now, so the lock is not needed. */
+	thread->waiting = false;
+	thread->mid_wait = false;
+	return thread->server->id;
 }
 
 /* What a WAKE without flags does to @thread; returns it if it is to be woken. */
