@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
-#define _GNU_SOURCE
 /*
  * What the module's paths cost, from user mode to user mode, beside the ways
  * that Linux has to pass the processor from one thread to another.

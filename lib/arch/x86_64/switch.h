@@ -28,7 +28,7 @@
  * @pass: what the other context's uf_arch_switch() returns, or its entry gets.
  *
  * Keeps what the psABI wants kept across a call: rbx, rbp, r12-r15, rsp, and
- * the control bits of MXCSR and the x87 control word.
+ * MXCSR and the x87 control word.
  *
  * Returns what was passed by whoever resumed this context.
  */
