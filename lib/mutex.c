@@ -67,7 +67,7 @@ int uf_mutex_trylock(struct uf_mutex *mutex)
 		return -EPERM;
 	uf_spin_lock(&mutex->guard);
 	if (!try_lock(mutex, t->current))
-		error = owned(mutex, t->current) ? -EDEADLK : -EBUSY;
+		error = -EBUSY;
 	uf_spin_unlock(&mutex->guard);
 	uf_leave(t);
 	return error;

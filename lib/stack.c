@@ -134,6 +134,8 @@ struct uf_fiber *uf_stack_alloc(struct uf_runtime *rt, size_t size)
 {
 	struct uf_fiber *fiber = NULL;
 
+	if (size > SIZE_MAX / 2)
+		return NULL;
 	size = (size + page_size() - 1) & -page_size();
 	if (size == rt->stack_size)
 		fiber = pooled_stack(&rt->stacks);

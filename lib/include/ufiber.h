@@ -280,6 +280,9 @@ int uf_sleep(uint64_t ns);
  * the kernel can no longer stop, such as disk IO, runs to its end first and
  * its result counts). Buffers must stay valid until the call returns.
  *
+ * O_NONBLOCK makes no difference, as waiting blocks nobody: to only try, give
+ * MSG_DONTWAIT (-EAGAIN) or a deadline of 0 (-ETIMEDOUT).
+ *
  * Fiber only; may switch. Return the system call's result, or a negative errno:
  * those of the system call, -EPERM (not a fiber), -ETIMEDOUT.
  */
