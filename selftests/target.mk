@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Builds and runs one directory of tests by the kernel's lib.mk; the Makefile
-# beside this one calls it there, with PROGS, SAN, BUILD and KSFT set.
+# beside this one calls it there, with UF_PROGS, UF_BUILD, UF_KSFT and SAN set.
 
 TOP := $(abspath ../..)
 DIR := $(notdir $(CURDIR))
 flavour := $(DIR)$(if $(SAN),-$(SAN))
-OUTPUT := $(BUILD)/selftests/$(flavour)
+OUTPUT := $(UF_BUILD)/selftests/$(flavour)
 
-TEST_GEN_PROGS := $(PROGS)
+TEST_GEN_PROGS := $(UF_PROGS)
 KHDR_INCLUDES := -I$(TOP)/include/uapi
 
 CFLAGS := -g -O2 -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers \
-	  -Wno-sign-compare -I$(KSFT) $(KHDR_INCLUDES)
+	  -Wno-sign-compare -I$(UF_KSFT) $(KHDR_INCLUDES)
 LDLIBS := -luring -lpthread
 
 ifeq ($(DIR),kmod)
@@ -22,11 +22,12 @@ CFLAGS += -DUF_TOP='"$(TOP)"'
 LDFLAGS := -Wl,-z,now
 extra := uf_test.c
 else
-LIBDIR := $(BUILD)/lib$(if $(SAN),-$(SAN))
+LIBDIR := $(UF_BUILD)/lib$(if $(SAN),-$(SAN))
 LOCAL_HDRS := $(wildcard *.h) $(TOP)/lib/include/ufiber.h
 CFLAGS += -I$(TOP)/lib/include -I$(TOP)/lib
 ifeq ($(SAN),asan)
-CFLAGS += -fsanitize=address -fno-omit-frame-pointer
+# The runner preloads stdbuf's library, which must not come before ASan's.
+CFLAGS += -fsanitize=address -static-libasan -fno-omit-frame-pointer
 else ifeq ($(SAN),ubsan)
 CFLAGS += -fsanitize=undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
@@ -36,13 +37,13 @@ endif
 # Flags that single programs need.
 -include tests.mk
 
-include $(KSFT)/lib.mk
+include $(UF_KSFT)/lib.mk
 
 # The layout of an installed kselftest: the runner beside the directories.
 define RUN_TESTS
-	BASE_DIR="$(BUILD)/selftests";		\
+	BASE_DIR="$(UF_BUILD)/selftests";		\
 	cd $(OUTPUT);				\
-	. $(KSFT)/kselftest/runner.sh;		\
+	. $(UF_KSFT)/kselftest/runner.sh;		\
 	run_many $(1)
 endef
 
@@ -53,7 +54,7 @@ all: $(OUTPUT)/settings
 
 $(OUTPUT)/settings: $(TOP)/selftests/target.mk
 	@mkdir -p $(@D)
-	@ln -sfn $(KSFT)/kselftest $(BUILD)/selftests/kselftest
+	@ln -sfn $(UF_KSFT)/kselftest $(UF_BUILD)/selftests/kselftest
 	@echo timeout=600 >$@
 
 ifeq ($(DIR),lib)

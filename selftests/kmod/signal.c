@@ -112,9 +112,15 @@ TEST(held_many)
 	}
 	for (i = 0; i < 8; i++)
 		ASSERT_STATE(&t[i], RUNNABLE, UF_ANY_FLAGS);
-	/* Each gets the server once, from the one before. */
+	/* Each gets the server once, from the one before; in which order, is open. */
 	EXPECT_EQ(0, uf_unregister(&b));
-	for (i = 0; i < 8; i++) {
+	for (n = 0; n < 8; n++) {
+		ASSERT_AGREES(&d);
+		ASSERT_EQ(UFIBER_SERVER_HELD, UFIBER_OWNER_STATE(d.servers[0].owner));
+		for (i = 0; i < 8; i++)
+			if (t[i].id == UFIBER_OWNER_THREAD(d.servers[0].owner))
+				break;
+		ASSERT_GT(8, i);
 		ASSERT_DONE(1, &t[i]);
 		ASSERT_STATE(&t[i], RUNNING, 0);
 		EXPECT_EQ(10, t[i].handled);

@@ -112,7 +112,20 @@ TEST(running)
 
 /* --------------------------------------------------------------- BLOCKED */
 
-/* The call is interrupted for the completion, and repeated. */
+/*
+ * The call is interrupted for the completion, and repeated. The thread stays
+ * BLOCKED meanwhile, unless it is preempted right before the repeated call: it
+ * then comes back like any other, and needs a server to block again. That is
+ * rare; were it the rule, servers would move with each completion.
+ */
+#define RARE		(N / 4)
+
+static bool is_back(void *unused)
+{
+	return uf_state(&a) == UFIBER_THREAD_RUNNABLE ||
+	       (uf_state(&a) == UFIBER_THREAD_BLOCKED && uf_proc_syscall(a.tid) == SYS_read);
+}
+
 TEST(blocked_interruptibly)
 {
 	int i;
@@ -127,15 +140,18 @@ TEST(blocked_interruptibly)
 	for (i = 0; i < N; i++) {
 		ASSERT_EQ(0, let_end(i));
 		ASSERT_COMPLETION(i, 8);
+		ASSERT_TRUE(uf_await(&d, is_back, NULL, "the call to be repeated"));
+		if (uf_state(&a) == UFIBER_THREAD_RUNNABLE) {
+			ASSERT_EQ(0, uf_wait(&b, STANDBY, 0, 0));
+		}
 		ASSERT_STATE(&a, BLOCKED, 0);
 		ASSERT_TRUE(uf_await_sleep(&a, SYS_read));
 		ASSERT_BUSY(&a);
+		ASSERT_STATE(&b, RUNNING, 0);
 	}
-	/* For the fiber it has been one block, and is not over. */
-	EXPECT_EQ(1, d.threads[a.id].blocks);
-	EXPECT_EQ(0, d.threads[a.id].holds);
+	EXPECT_GT(RARE, d.threads[a.id].holds);
+	EXPECT_EQ(1 + d.threads[a.id].holds, d.threads[a.id].blocks);
 	EXPECT_EQ(0, d.servers[0].takeovers);
-	ASSERT_STATE(&b, RUNNING, 0);
 	/* Its call still works. */
 	ASSERT_EQ(0, uf_put(fa[1]));
 	ASSERT_STATE(&a, RUNNABLE, Q_HELD);
@@ -161,8 +177,8 @@ TEST(blocked_interruptibly_server_free)
 		ASSERT_TRUE(uf_await_sleep(&a, SYS_read));
 	}
 	ASSERT_SERVER(&d, 0, VACANT, UFIBER_NONE);
-	EXPECT_EQ(0, d.servers[0].takeovers);
-	EXPECT_EQ(1, d.servers[0].blocks);
+	EXPECT_GT(RARE, d.servers[0].takeovers);
+	EXPECT_EQ(1 + d.servers[0].takeovers, d.servers[0].blocks);
 	ASSERT_EQ(0, uf_put(fa[1]));
 	ASSERT_DONE(1, &a);
 	ASSERT_STATE(&a, RUNNING, 0);
@@ -404,8 +420,8 @@ TEST(runnable_all_at_once)
 		EXPECT_EQ(8, cqe->res);
 		io_uring_cqe_seen(&ring, cqe);
 	}
+	/* Perhaps it was in the repeated call, and held a moment after that. */
 	ASSERT_STATE(&a, RUNNABLE, Q_HELD);
-	ASSERT_BUSY(&a);
 	uf_post_wait(&b, STANDBY, 0, 0);
 	ASSERT_DONE(1, &a);
 	ASSERT_STATE(&a, RUNNING, 0);
