@@ -11,6 +11,7 @@
  * completions of requests that it submitted: task_work_run() is running us and
  * will run them, once we return; so we queue ourselves again behind them.
  */
+#include <linux/hrtimer.h>
 #include <linux/ptrace.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task_stack.h>
@@ -22,8 +23,8 @@
  * Is current about to repeat the system call it blocked in, no signal being the
  * cause? io_uring interrupts a sleeping submitter so (TIF_NOTIFY_SIGNAL). The
  * call has not ended: the thread will block again at once, and stays BLOCKED.
- * Should the repeated call not block, the thread runs on without a server until
- * its next block or until the library looks, whichever is first.
+ * (If it is preempted just before, it comes here a second time, the marks of the
+ * repetition gone, and may get a server only to block again; that is harmless.)
  */
 static bool uf_call_is_repeated(void)
 {
@@ -40,6 +41,26 @@ static bool uf_call_is_repeated(void)
 	default:
 		return false;
 	}
+}
+
+/*
+ * The repeated call may find what it waits for and return without having slept,
+ * so that no hook sees it and the thread runs on in user mode without a server.
+ * A look at it after a little while bounds that: if it is still BLOCKED, yet
+ * runs here, it is either there or will soon be. If it has slept or moved to
+ * another CPU since, the hook has seen it.
+ */
+#define UF_RECHECK_NS (50 * NSEC_PER_USEC)
+
+enum hrtimer_restart uf_recheck(struct hrtimer *timer)
+{
+	struct uf_thread *thread = container_of(timer, struct uf_thread,
+						recheck);
+
+	if (current == thread->task &&
+	    READ_ONCE(thread->state) == UFIBER_THREAD_BLOCKED)
+		uf_resume_queue(thread);
+	return HRTIMER_NORESTART;
 }
 
 static bool uf_unblock(struct uf_thread *thread)
@@ -93,8 +114,11 @@ void uf_hold(struct uf_thread *thread, bool more_work)
 		return;
 	}
 	if (READ_ONCE(thread->state) == UFIBER_THREAD_BLOCKED &&
-	    uf_call_is_repeated())
+	    uf_call_is_repeated()) {
+		hrtimer_start(&thread->recheck, ns_to_ktime(UF_RECHECK_NS),
+			      HRTIMER_MODE_REL_PINNED_HARD);
 		return;
+	}
 	if (uf_unblock(thread))
 		return;
 	if (!more_work) {

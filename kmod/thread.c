@@ -47,6 +47,7 @@ static void uf_thread_free(struct work_struct *work)
 	struct uf_thread *thread = container_of(to_rcu_work(work),
 						struct uf_thread, free_work);
 
+	hrtimer_cancel(&thread->recheck);
 	irq_work_sync(&thread->wake_irq);
 	irq_work_sync(&thread->end_irq);
 	uf_resume_drop(thread);
@@ -81,6 +82,8 @@ static struct uf_thread *uf_thread_alloc(struct uf_domain *domain)
 	INIT_RCU_WORK(&thread->free_work, uf_thread_free);
 	thread->wake_irq = IRQ_WORK_INIT_HARD(uf_wake_irq);
 	thread->end_irq = IRQ_WORK_INIT_HARD(uf_end_irq);
+	uf_hrtimer_setup(&thread->recheck, uf_recheck, CLOCK_MONOTONIC,
+			 HRTIMER_MODE_REL_PINNED_HARD);
 	thread->domain = domain;
 	thread->task = current;
 	if (uf_resume_prepare(thread)) {

@@ -48,6 +48,7 @@
 #ifndef UFIBER_H
 #define UFIBER_H
 
+#include <linux/hrtimer.h>
 #include <linux/irq_work.h>
 #include <linux/kref.h>
 #include <linux/list.h>
@@ -116,7 +117,7 @@ struct uf_thread {
 	bool aside;				/* O, about to sleep but does not */
 	bool held;				/* O, sleeps in uf_hold() */
 	bool attached;				/* O, the hook is in place */
-	bool resume_queued;			/* O */
+	int resume_queued;			/* O, also in interrupts: xchg() */
 	bool woken;				/* L, WAKE came before its WAIT */
 	bool cancelled;				/* L, WAKE with CANCEL came */
 	bool mid_wait;				/* O, a signal broke its WAIT */
@@ -127,6 +128,7 @@ struct uf_thread {
 
 	struct irq_work wake_irq;		/* wakes it from under the rq lock */
 	struct irq_work end_irq;		/* puts it when its task is dead */
+	struct hrtimer recheck;			/* see uf_recheck() */
 	struct rcu_work free_work;
 	struct uf_hook hook;
 	struct uf_resume resume;
@@ -178,6 +180,7 @@ void uf_sched_in(struct uf_thread *thread);
 
 /* hold.c: at the return to user mode */
 void uf_hold(struct uf_thread *thread, bool more_work);
+enum hrtimer_restart uf_recheck(struct hrtimer *timer);
 
 /* ioctl.c */
 long uf_ioctl(struct file *file, unsigned int cmd, unsigned long arg);

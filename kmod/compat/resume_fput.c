@@ -12,6 +12,7 @@
 #include <linux/err.h>
 #include <linux/file.h>
 #include <linux/module.h>
+#include <linux/preempt.h>
 
 #include "../ufiber.h"
 
@@ -23,7 +24,7 @@ static int uf_resume_release(struct inode *inode, struct file *file)
 		return 0;
 	/* By another if the thread was exiting already: see fput(). */
 	if (current == thread->task && !(current->flags & PF_EXITING)) {
-		thread->resume_queued = false;
+		WRITE_ONCE(thread->resume_queued, 0);
 		uf_resume_prepare(thread);
 		uf_hold(thread, uf_file_task_work(file)->next);
 	}
@@ -50,15 +51,23 @@ int uf_resume_prepare(struct uf_thread *thread)
 	return 0;
 }
 
-/* Have uf_hold() called when current, which is @thread, next returns to user. */
+/*
+ * Have uf_hold() called when current, which is @thread, next returns to user.
+ * Context: the thread's own. From an interrupt fput() would turn to a worker, so
+ * what uf_recheck() catches waits here for the next switch.
+ */
 void uf_resume_queue(struct uf_thread *thread)
 {
-	struct file *file = thread->resume.file;
+	struct file *file;
 
-	if (!file)
+	if (in_hardirq() || xchg(&thread->resume_queued, 1))
 		return;
+	file = thread->resume.file;
+	if (!file) {
+		WRITE_ONCE(thread->resume_queued, 0);
+		return;
+	}
 	thread->resume.file = NULL;
-	thread->resume_queued = true;
 	kref_get(&thread->kref);
 	file->private_data = thread;
 	fput(file);

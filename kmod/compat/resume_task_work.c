@@ -16,7 +16,7 @@ static void uf_resume_run(struct callback_head *work)
 						resume.work);
 	bool more_work = work->next;
 
-	thread->resume_queued = false;
+	WRITE_ONCE(thread->resume_queued, 0);
 	uf_hold(thread, more_work);
 	uf_thread_put(thread);
 }
@@ -28,17 +28,19 @@ int uf_resume_prepare(struct uf_thread *thread)
 	return 0;
 }
 
-/* Have uf_hold() called when current, which is @thread, next returns to user. */
+/*
+ * Have uf_hold() called when current, which is @thread, next returns to user.
+ * Context: the thread's own, or an interrupt on top of it.
+ */
 void uf_resume_queue(struct uf_thread *thread)
 {
-	if (thread->resume_queued)
+	if (xchg(&thread->resume_queued, 1))
 		return;
 	kref_get(&thread->kref);
-	thread->resume_queued = true;
 	if (!task_work_add(current, &thread->resume.work, TWA_RESUME))
 		return;
 	/* It exits, and will not see user mode again. */
-	thread->resume_queued = false;
+	WRITE_ONCE(thread->resume_queued, 0);
 	uf_thread_put(thread);
 }
 
