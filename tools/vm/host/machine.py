@@ -12,6 +12,9 @@ PORTS = ("control", "stdout", "stderr", "log")
 CMDLINE = ("console=ttyS0 quiet loglevel=5 log_buf_len=4M nokaslr cryptomgr.notests "
            "oops=panic panic=-1 tsc=reliable sysrq_always_enabled")
 
+# One task group: else what is measured depends on how deep COMMAND's is nested.
+ICOUNT_CMDLINE = " noautogroup"
+
 QEMU = "qemu-system-x86_64"
 
 
@@ -20,6 +23,8 @@ def fd_path(fd):
 
 
 def base_args(accel, kernel, initrd_fd, cmdline, mem, smp):
+    if accel == "icount":
+        cmdline += ICOUNT_CMDLINE
     args = [
         # If tools/vm/run is killed, even by SIGKILL, the VM goes with it.
         "setpriv", "--pdeathsig", "KILL",
