@@ -5,6 +5,11 @@
 --
 --   DEMO_RESULT=FILE wrk -s wrk.lua URL -- LIST PAUSE_MS
 
+-- There is little to run, and an emulator is slow with code that is made at run time.
+if jit then
+	jit.off()
+end
+
 local requests = {}
 local at = 0
 local pause = 0

@@ -23,7 +23,7 @@
 #include "blocks.h"
 
 #define PREFIX "/block/"
-#define WAIT_NS (10 * NSEC_PER_MSEC) /* of nanosleep, flock, getaddrinfo */
+#define WAIT_NS (30 * NSEC_PER_MSEC) /* of nanosleep, flock, getaddrinfo */
 #define COLD_SIZE ((off_t)4 << 20)
 #define PAGE ((off_t)4096)
 #define LOG_MAX ((off_t)1 << 20)
