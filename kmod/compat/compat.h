@@ -32,9 +32,15 @@ struct uf_resume {
  * Does a task that is being switched out sleep, rather than being preempted?
  * 6.12 may leave a sleeping task on the run queue (delayed dequeue), so on_rq
  * no longer tells. __state never did: a task may be preempted after setting it.
+ *
+ * On PREEMPT_RT a task also sleeps for a contended spinlock_t. Elsewhere it would
+ * spin, and so it is no block; __state tells these waits apart, unless a waker
+ * has been so quick as to overwrite it, and then it counts as a short block.
  */
 static inline bool uf_task_sleeps(struct task_struct *task)
 {
+	if (READ_ONCE(task->__state) == TASK_RTLOCK_WAIT)
+		return false;
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
 	return !task_is_runnable(task);
 #else
