@@ -338,9 +338,9 @@ struct uf_doorbell {
  * @users: fibers that have not ended, and injections under way; a futex that
  *	uf_runtime_destroy() waits on to become 0 (A).
  * @stop: the threads shall end (A).
- * @nr_threads: started so far, monotonic (A).
- * @spawning: one of them is on its way to standby (A).
- * @starting: of the threads started first, how many are not ready; a futex (A).
+ * @nr_threads: started so far; changed by who has set @spawning (A).
+ * @spawning: threads are being started (A).
+ * @starting: of those and their starter, how many are not done; a futex (A).
  * @start_error: why one of them failed (A).
  * @spawn_after: no thread could be started: time of the next try (A).
  * @created: fibers created by threads without a server (A).
@@ -388,7 +388,7 @@ void uf_runtime_put(struct uf_runtime *rt);
 struct uf_thread *uf_thread_self(void);
 int uf_threads_start(struct uf_runtime *rt);
 void uf_threads_stop(struct uf_runtime *rt);
-void uf_spawn_standby(struct uf_thread *t);
+bool uf_spawn_standby(struct uf_thread *t);
 
 /* idle.c */
 bool uf_idle(struct uf_thread *t);

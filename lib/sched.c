@@ -245,8 +245,9 @@ void uf_serve(struct uf_thread *t)
 	do {
 		if (READ_ONCE(t->rt->stop))
 			return;
-		if (unlikely(!READ_ONCE(t->rt->shared_domain->nr_standby)))
-			uf_spawn_standby(t);
+		while (unlikely(!READ_ONCE(t->rt->shared_domain->nr_standby)))
+			if (!uf_spawn_standby(t))
+				break;
 	} while (serve_one(t, uf_server(t)));
 	end_search(t);
 }

@@ -28,7 +28,11 @@ __attribute__((noinline)) struct uf_thread *uf_thread_self(void)
 	return this_thread;
 }
 
-/* So many threads are where their starter waits for them to be, or failed. */
+/*
+ * Of those that rt->spawning waits for, the new threads and who starts them, so
+ * many are done: where they shall be, or failed. Only then may others be
+ * started: rt->nr_threads is the starter's until then.
+ */
 static void started(struct uf_runtime *rt, unsigned int n)
 {
 	if (fetch_add(&rt->starting, -n) != n)
@@ -80,31 +84,42 @@ static int spawn(struct uf_runtime *rt)
 	return 0;
 }
 
+static bool may_spawn(struct uf_runtime *rt)
+{
+	return READ_ONCE(rt->nr_threads) < rt->max_threads &&
+	       READ_ONCE(rt->spawn_after) <= uf_now();
+}
+
 /**
- * uf_spawn_standby - see to it that the next block finds a standby thread
+ * uf_spawn_standby - start a thread, so that the next block finds a standby
  * @t: the calling thread, in its base context and the critical section.
  *
  * pthread_create() takes locks that fiber code can hold, so the critical
  * section is left for it: the thread may come back with another server. That no
  * thread can be started is no error: a block then leaves the server vacant
  * until it ends.
+ *
+ * Returns true if there is to be looked again whether there is a standby: the
+ * new one may have got a server already, and then did not start the next, as
+ * we were not done. False: one is on its way, or none can be started.
  */
-void uf_spawn_standby(struct uf_thread *t)
+bool uf_spawn_standby(struct uf_thread *t)
 {
 	struct uf_runtime *rt = t->rt;
+	bool spawned;
 
-	if (READ_ONCE(rt->nr_threads) >= rt->max_threads ||
-	    READ_ONCE(rt->spawn_after) > uf_now() ||
-	    cmpxchg(&rt->spawning, 0, 1))
-		return;
+	if (!may_spawn(rt) || cmpxchg(&rt->spawning, 0, 1))
+		return false;
 	uf_leave(t);
-	rt->starting = 1;
-	if (READ_ONCE(rt->stop) || rt->nr_threads >= rt->max_threads ||
-	    spawn(rt)) {
+	rt->starting = 2;
+	spawned = !READ_ONCE(rt->stop) && may_spawn(rt) && !spawn(rt);
+	if (!spawned) {
 		WRITE_ONCE(rt->spawn_after, uf_now() + UF_SPAWN_PAUSE_NS);
 		started(rt, 1);
 	}
+	started(rt, 1);
 	uf_enter_self(t);
+	return spawned;
 }
 
 /**
@@ -121,15 +136,16 @@ int uf_threads_start(struct uf_runtime *rt)
 	int error;
 
 	rt->spawning = 1;
-	rt->starting = n;
+	rt->starting = n + 1;
 	for (i = 0; i < n; i++) {
 		error = spawn(rt);
 		if (!error)
 			continue;
-		started(rt, n - i);
+		started(rt, n - i + 1);
 		return uf_fail(error, "cannot start thread %u of %u: %s; see ulimit -u, the cgroup's pids.max, kernel.threads-max",
 			       i + 1, n, strerrordesc_np(-error));
 	}
+	started(rt, 1);
 	while ((left = smp_load_acquire(&rt->starting)))
 		uf_futex_wait(&rt->starting, left);
 	error = READ_ONCE(rt->start_error);
