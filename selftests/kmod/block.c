@@ -132,9 +132,9 @@ TEST(block_of_an_idle_thread)
 /* Different ways to sleep, and one word each: they are all the same. */
 static long do_nanosleep(long *args)
 {
-	struct timespec ts = { .tv_nsec = 1000000 };
+	struct timespec ts = { .tv_sec = 3600 };
 
-	return syscall(SYS_nanosleep, &ts, NULL);
+	return syscall(SYS_nanosleep, &ts, NULL) ? -errno : 0;
 }
 
 TEST(block_in_other_calls)
@@ -156,13 +156,16 @@ TEST(block_in_other_calls)
 
 	blocks = d.threads[a.id].blocks;
 	EXPECT_EQ(1, blocks);
-	EXPECT_EQ(0, uf_call(&a, do_nanosleep));
+	uf_catch(SIGUSR1, 0);
+	uf_order(&a, do_nanosleep);
+	ASSERT_STATE(&a, BLOCKED, 0);
+	uf_signal(&a, SIGUSR1);
+	ASSERT_DONE(-EINTR, &a);
 	ASSERT_STATE(&a, RUNNING, 0);
 	EXPECT_EQ(blocks + 1, d.threads[a.id].blocks);
 
 	uf_order_syscall(&a, SYS_poll, 0L, 0L, 3600000L);
 	ASSERT_STATE(&a, BLOCKED, 0);
-	uf_catch(SIGUSR1, 0);
 	uf_signal(&a, SIGUSR1);
 	ASSERT_DONE(-EINTR, &a);
 	ASSERT_STATE(&a, RUNNING, 0);
