@@ -39,8 +39,8 @@ static const char usage_text[] =
 	"  --head SEC       time for a request's head to arrive (default 10)\n"
 	"  --help           show this\n"
 	"\n"
-	"Figures count from the start or from the last SIGUSR1. A ticker fiber notes how\n"
-	"late it runs on a grid of 1 ms.\n"
+	"Figures count from the start or the last SIGUSR1 to SIGUSR2 or the end. A ticker\n"
+	"fiber notes how late it runs on a grid of 1 ms.\n"
 	"The environment variable UFIBER_BACKEND (module, none) chooses the backend.\n"
 	"\n"
 	"exit status: 0 ended by a signal, 1 failure, 2 usage\n";
@@ -209,32 +209,45 @@ static struct uf_fiber *start_fiber(struct uf_runtime *rt, const char *name,
 	return fiber;
 }
 
+/* Wait for the signal to stop; SIGUSR1 starts the figures anew, SIGUSR2 ends. */
+static void wait_for_end(struct server *s, const sigset_t *signals,
+			 struct report *report)
+{
+	int number;
+
+	for (;;) {
+		if (sigwait(signals, &number))
+			continue;
+		if (number == SIGUSR1)
+			report_start(s, report);
+		else
+			report_end(s, report);
+		if (number != SIGUSR1 && number != SIGUSR2)
+			return;
+	}
+}
+
 /* Serve until a signal says stop; another one then kills. */
 static void serve(struct server *s, const sigset_t *signals)
 {
-	static struct ticker ticker;
+	static struct report report;
 	struct uf_fiber *tick, *acceptor, *stopper;
-	struct mark from, to;
-	int number, err;
+	int err;
 
-	report_mark(s, &from);
-	tick = start_fiber(s->rt, "ticker", ticker_run, &ticker);
+	report_start(s, &report);
+	tick = start_fiber(s->rt, "ticker", ticker_run, &report.ticker);
 	acceptor = start_fiber(s->rt, "acceptor", server_accept, s);
 	printf("httpd: serving %s at http://127.0.0.1:%u/ (backend %s)\n",
 	       s->settings->root, s->port, uf_runtime_backend(s->rt));
 	fflush(stdout);
 
-	while (!sigwait(signals, &number) && number == SIGUSR1)
-		report_reset(s, &ticker, &from);
-	report_mark(s, &to);
+	wait_for_end(s, signals, &report);
 	pthread_sigmask(SIG_UNBLOCK, signals, NULL);
-
-	atomic_store(&ticker.stop, true);
 	uf_join(tick, NULL);
 	stopper = start_fiber(s->rt, "stopper", server_stop, s);
 	uf_join(stopper, NULL);
 	uf_join(acceptor, NULL);
-	err = report_save(s, &ticker, &from, &to);
+	err = report_save(s, &report);
 	if (err)
 		die("--report %s: %s", s->settings->report, strerror(-err));
 }
@@ -258,6 +271,7 @@ int main(int argc, char **argv)
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGUSR1);
+	sigaddset(&signals, SIGUSR2);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 
 	raise_file_limit();

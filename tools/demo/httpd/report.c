@@ -9,74 +9,88 @@
 #include "blocks.h"
 #include "report.h"
 
-void report_mark(struct server *s, struct mark *mark)
+static void read_stats(struct server *s, struct uf_stats *stats)
 {
-	mark->time = uf_now();
-	mark->stats.size = sizeof(mark->stats);
-	uf_runtime_stats(s->rt, &mark->stats);
+	stats->size = sizeof(*stats);
+	uf_runtime_stats(s->rt, stats);
 }
 
-/* Start to count anew. */
-void report_reset(struct server *s, struct ticker *ticker, struct mark *mark)
+/* Start to count, or start anew; not after the end. */
+void report_start(struct server *s, struct report *report)
 {
-	atomic_store(&ticker->reset, true);
+	if (report->ended)
+		return;
+	atomic_store(&report->ticker.reset, true);
 	blocks_reset();
 	atomic_store(&s->accepted, 0);
 	for (int i = 0; i < STATUS_MAX; i++)
 		atomic_store(&s->replies[i], 0);
-	report_mark(s, mark);
+	report->start = uf_now();
+	read_stats(s, &report->before);
 }
 
-static void report_replies(FILE *out, struct server *s)
+/* The first call counts. The ticker ends by itself soon after. */
+void report_end(struct server *s, struct report *report)
+{
+	if (report->ended)
+		return;
+	report->ended = true;
+	atomic_store(&report->ticker.stop, true);
+	report->end = uf_now();
+	read_stats(s, &report->after);
+	for (int i = 0; i < STATUS_MAX; i++)
+		report->replies[i] = atomic_load(&s->replies[i]);
+}
+
+static void write_replies(FILE *out, const struct report *report)
 {
 	const char *comma = "";
 
 	fputs("  \"replies\": {", out);
 	for (int i = 0; i < STATUS_MAX; i++) {
-		unsigned long count = atomic_load(&s->replies[i]);
-
-		if (!count)
+		if (!report->replies[i])
 			continue;
-		fprintf(out, "%s\"%d\": %lu", comma, i, count);
+		fprintf(out, "%s\"%d\": %lu", comma, i, report->replies[i]);
 		comma = ", ";
 	}
 	fputs("},\n", out);
 }
 
-static void report_counter(FILE *out, const char *name, uint64_t value)
+static void write_counter(FILE *out, const char *name, uint64_t value)
 {
 	fprintf(out, "  \"%s\": %llu,\n", name, (unsigned long long)value);
 }
 
-static void write_report(FILE *out, struct server *s, const struct ticker *t,
-			 const struct mark *from, const struct mark *to)
+static void write_time(FILE *out, const char *name, uint64_t ns)
 {
-	const struct uf_stats *a = &from->stats, *b = &to->stats;
-	const struct histogram *h = &t->lateness;
+	fprintf(out, "  \"%s\": %.1f,\n", name, ns / 1e3);
+}
+
+static void write_report(FILE *out, struct server *s, const struct report *r)
+{
+	const struct uf_stats *a = &r->before, *b = &r->after;
+	const struct histogram *h = &r->ticker.lateness;
 
 	fprintf(out, "{\n  \"backend\": \"%s\",\n", uf_runtime_backend(s->rt));
-	fprintf(out, "  \"seconds\": %.3f,\n", (to->time - from->time) / 1e9);
-	report_counter(out, "ticks", h->count);
-	fprintf(out, "  \"tick_p50_us\": %.1f,\n",
-		histogram_quantile(h, 0.5) / 1e3);
-	fprintf(out, "  \"tick_p99_us\": %.1f,\n",
-		histogram_quantile(h, 0.99) / 1e3);
-	fprintf(out, "  \"tick_max_us\": %.1f,\n", h->max / 1e3);
-	report_counter(out, "blocks", b->blocks - a->blocks);
-	report_counter(out, "handoffs", b->handoffs - a->handoffs);
-	report_counter(out, "takeovers", b->takeovers - a->takeovers);
-	report_counter(out, "switches", b->switches - a->switches);
-	report_counter(out, "threads", b->threads);
-	report_counter(out, "connections", atomic_load(&s->accepted));
-	report_replies(out, s);
+	fprintf(out, "  \"seconds\": %.3f,\n", (r->end - r->start) / 1e9);
+	write_counter(out, "ticks", h->count);
+	write_time(out, "tick_p50_us", histogram_quantile(h, 0.5));
+	write_time(out, "tick_p99_us", histogram_quantile(h, 0.99));
+	write_time(out, "tick_max_us", h->max);
+	write_counter(out, "blocks", b->blocks - a->blocks);
+	write_counter(out, "handoffs", b->handoffs - a->handoffs);
+	write_counter(out, "takeovers", b->takeovers - a->takeovers);
+	write_counter(out, "switches", b->switches - a->switches);
+	write_counter(out, "threads", b->threads);
+	write_counter(out, "connections", atomic_load(&s->accepted));
+	write_replies(out, r);
 	fputs("  \"handlers\": {", out);
 	blocks_report(out);
 	fputs("}\n}\n", out);
 }
 
-/* Write what happened between two marks. Returns 0 or a negative errno. */
-int report_save(struct server *s, const struct ticker *t,
-		const struct mark *from, const struct mark *to)
+/* Write the figures where --report says. Returns 0 or a negative errno. */
+int report_save(struct server *s, const struct report *report)
 {
 	const char *name = s->settings->report;
 	FILE *out;
@@ -86,6 +100,6 @@ int report_save(struct server *s, const struct ticker *t,
 	out = strcmp(name, "-") ? fopen(name, "w") : stdout;
 	if (!out)
 		return -errno;
-	write_report(out, s, t, from, to);
+	write_report(out, s, report);
 	return ferror(out) | fclose(out) ? -EIO : 0;
 }

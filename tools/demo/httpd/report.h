@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * The figures of a run: what was counted between two marks.
+ * The figures of a run: what was counted from its start to its end.
  */
 #ifndef REPORT_H
 #define REPORT_H
@@ -8,14 +8,18 @@
 #include "httpd.h"
 #include "ticker.h"
 
-struct mark {
-	uint64_t time;
-	struct uf_stats stats;
+struct report {
+	struct ticker ticker;
+	bool ended;
+	uint64_t start;
+	uint64_t end;
+	struct uf_stats before;
+	struct uf_stats after;
+	unsigned long replies[STATUS_MAX];
 };
 
-void report_mark(struct server *s, struct mark *mark);
-void report_reset(struct server *s, struct ticker *ticker, struct mark *mark);
-int report_save(struct server *s, const struct ticker *t,
-		const struct mark *from, const struct mark *to);
+void report_start(struct server *s, struct report *report);
+void report_end(struct server *s, struct report *report);
+int report_save(struct server *s, const struct report *report);
 
 #endif /* REPORT_H */
