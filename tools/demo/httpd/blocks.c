@@ -37,11 +37,11 @@ static struct {
 	sem_t lock_taken;
 	uint16_t dns_port;
 	atomic_ulong cold_next;
-} blocks = { .cold_fd = -1, .log_fd = -1 };
+} blocks = {.cold_fd = -1, .log_fd = -1};
 
 static void wait_raw(uint64_t ns)
 {
-	struct timespec ts = { ns / NSEC_PER_SEC, ns % NSEC_PER_SEC };
+	struct timespec ts = {ns / NSEC_PER_SEC, ns % NSEC_PER_SEC};
 
 	while (syscall(SYS_nanosleep, &ts, &ts) && errno == EINTR)
 		;
@@ -98,11 +98,9 @@ static int block_fsync(void)
 
 	memset(record, '.', sizeof(record));
 	record[sizeof(record) - 1] = '\n';
-	if (!fstat(blocks.log_fd, &st) && st.st_size >= LOG_MAX &&
-	    ftruncate(blocks.log_fd, 0))
+	if (!fstat(blocks.log_fd, &st) && st.st_size >= LOG_MAX && ftruncate(blocks.log_fd, 0))
 		return -errno;
-	if (write(blocks.log_fd, record, sizeof(record)) < 0 ||
-	    fsync(blocks.log_fd))
+	if (write(blocks.log_fd, record, sizeof(record)) < 0 || fsync(blocks.log_fd))
 		return -errno;
 	return 0;
 }
@@ -115,12 +113,10 @@ static int block_fault(void)
 	volatile char *map;
 	int err;
 
-	err = posix_fadvise(blocks.cold_fd, page * PAGE, PAGE,
-			    POSIX_FADV_DONTNEED);
+	err = posix_fadvise(blocks.cold_fd, page * PAGE, PAGE, POSIX_FADV_DONTNEED);
 	if (err)
 		return -err;
-	map = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, blocks.cold_fd,
-		   page * PAGE);
+	map = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, blocks.cold_fd, page * PAGE);
 	if (map == MAP_FAILED)
 		return -errno;
 	madvise((void *)map, PAGE, MADV_RANDOM); /* this page, not its file */
@@ -138,8 +134,7 @@ static int resolver_set(void)
 	struct sockaddr_in *server = &_res.nsaddr_list[0];
 
 	/* The options too: a thread that ended leaves the rest behind. */
-	if (_res.options & RES_NORELOAD &&
-	    server->sin_port == htons(blocks.dns_port))
+	if (_res.options & RES_NORELOAD && server->sin_port == htons(blocks.dns_port))
 		return 0;
 	if (res_init())
 		return -EIO;
@@ -156,8 +151,7 @@ static int resolver_set(void)
 
 static int block_getaddrinfo(void)
 {
-	struct addrinfo hints = { .ai_family = AF_INET,
-				  .ai_socktype = SOCK_STREAM };
+	struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
 	struct addrinfo *found;
 	int err = resolver_set();
 
@@ -176,11 +170,11 @@ static struct handler {
 	atomic_ulong count;
 	atomic_ulong ns;
 } handlers[] = {
-	{ .name = "flock", .run = block_flock },
-	{ .name = "fsync", .run = block_fsync },
-	{ .name = "fault", .run = block_fault },
-	{ .name = "nanosleep", .run = block_nanosleep },
-	{ .name = "getaddrinfo", .run = block_getaddrinfo },
+	{.name = "flock", .run = block_flock},
+	{.name = "fsync", .run = block_fsync},
+	{.name = "fault", .run = block_fault},
+	{.name = "nanosleep", .run = block_nanosleep},
+	{.name = "getaddrinfo", .run = block_getaddrinfo},
 };
 
 bool blocks_match(struct slice path)
@@ -191,8 +185,7 @@ bool blocks_match(struct slice path)
 
 static struct handler *handler_of(struct slice path)
 {
-	struct slice name = { path.p + strlen(PREFIX),
-			      path.len - strlen(PREFIX) };
+	struct slice name = {path.p + strlen(PREFIX), path.len - strlen(PREFIX)};
 
 	for (size_t i = 0; i < countof(handlers); i++)
 		if (slice_is(name, handlers[i].name))
@@ -214,9 +207,9 @@ static plain int handler_run(struct handler *h, uint64_t *ns)
 
 int blocks_serve(struct conn *c, const struct request *rq)
 {
-	struct reply r = { .status = 200,
-			   .type = "text/plain; charset=utf-8",
-			   .fields = "Cache-Control: no-store\r\n" };
+	struct reply r = {.status = 200,
+			  .type = "text/plain; charset=utf-8",
+			  .fields = "Cache-Control: no-store\r\n"};
 	struct handler *h = handler_of(rq->path);
 	char text[128];
 	uint64_t ns;
@@ -227,12 +220,10 @@ int blocks_serve(struct conn *c, const struct request *rq)
 	err = handler_run(h, &ns);
 	if (err) {
 		r.status = 500;
-		len = snprintf(text, sizeof(text), "%s failed: %s\n", h->name,
-			       strerror(-err));
+		len = snprintf(text, sizeof(text), "%s failed: %s\n", h->name, strerror(-err));
 		fprintf(stderr, "httpd: /block/%s", text);
 	} else {
-		len = snprintf(text, sizeof(text), "%s took %.3f ms\n", h->name,
-			       ns / 1e6);
+		len = snprintf(text, sizeof(text), "%s took %.3f ms\n", h->name, ns / 1e6);
 	}
 	return reply_text(c, rq, &r, text, len);
 }
@@ -252,9 +243,8 @@ void blocks_report(FILE *out)
 		unsigned long count = atomic_load(&handlers[i].count);
 		unsigned long ns = atomic_load(&handlers[i].ns);
 
-		fprintf(out, "%s\"%s\": {\"count\": %lu, \"mean_us\": %.1f}",
-			i ? ", " : "", handlers[i].name, count,
-			count ? ns / 1e3 / count : 0.0);
+		fprintf(out, "%s\"%s\": {\"count\": %lu, \"mean_us\": %.1f}", i ? ", " : "",
+			handlers[i].name, count, count ? ns / 1e3 / count : 0.0);
 	}
 }
 
@@ -263,8 +253,7 @@ static int open_in(const char *dir, const char *name, int flags)
 	char path[PATH_MAX];
 	int fd;
 
-	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >=
-	    (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | flags, 0644);
 	return fd < 0 ? -errno : fd;
@@ -295,8 +284,7 @@ static int keeper_start(const char *dir)
 		return -errno;
 	sem_init(&blocks.lock_wanted, 0, 0);
 	sem_init(&blocks.lock_taken, 0, 0);
-	return -pthread_create(&thread, NULL, lock_keeper,
-			       (void *)(intptr_t)fd);
+	return -pthread_create(&thread, NULL, lock_keeper, (void *)(intptr_t)fd);
 }
 
 /*

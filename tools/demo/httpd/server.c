@@ -40,8 +40,7 @@ static int receive_head(struct conn *c)
 		/* Empty lines before a request are to be skipped. */
 		while (c->pos < c->len &&
 		       (c->in[c->pos] == '\n' ||
-			(c->pos + 1 < c->len &&
-			 !memcmp(c->in + c->pos, "\r\n", 2))))
+			(c->pos + 1 < c->len && !memcmp(c->in + c->pos, "\r\n", 2))))
 			c->pos += c->in[c->pos] == '\n' ? 1 : 2;
 		p = c->in + c->pos;
 		have = c->len - c->pos;
@@ -63,8 +62,7 @@ static int receive_head(struct conn *c)
 		memmove(c->in, p, c->len - c->pos);
 		c->len -= c->pos;
 		c->pos = 0;
-		n = uf_recv_until(c->fd, c->in + c->len, HEAD_MAX - c->len, 0,
-				  deadline);
+		n = uf_recv_until(c->fd, c->in + c->len, HEAD_MAX - c->len, 0, deadline);
 		if (n == -ETIMEDOUT && begun)
 			return -408;
 		if (n <= 0)
@@ -76,7 +74,7 @@ static int receive_head(struct conn *c)
 /* One request, one reply. Returns whether another may follow. */
 static bool serve_one(struct conn *c)
 {
-	struct request rq = { 0 };
+	struct request rq = {0};
 	int len = receive_head(c);
 	int status, err;
 
@@ -182,12 +180,10 @@ void *server_accept(void *arg)
 			connection_start(s, fd);
 		else if (atomic_load(&s->stopping))
 			return NULL;
-		else if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM ||
-			 fd == -ENOBUFS)
+		else if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM || fd == -ENOBUFS)
 			uf_sleep(RETRY_NS); /* until somebody closes */
 		else if (fd != -ECONNABORTED && fd != -EINTR && fd != -EAGAIN) {
-			fprintf(stderr, "httpd: accept failed: %s\n",
-				strerror(-fd));
+			fprintf(stderr, "httpd: accept failed: %s\n", strerror(-fd));
 			exit(1);
 		}
 	}
@@ -233,8 +229,7 @@ plain int server_open(struct server *s)
 	s->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (s->listen_fd < 0)
 		return -errno;
-	if (setsockopt(s->listen_fd, SOL_SOCKET, SO_REUSEADDR, &on,
-		       sizeof(on)) ||
+	if (setsockopt(s->listen_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
 	    bind(s->listen_fd, (struct sockaddr *)&addr, sizeof(addr)) ||
 	    listen(s->listen_fd, SOMAXCONN) ||
 	    getsockname(s->listen_fd, (struct sockaddr *)&addr, &len))
