@@ -19,7 +19,9 @@
  * come back with another one; so the server is looked up anew after every
  * uf_enter() and every switch, and the thread after every switch.
  *
- * Locks nest in this order: timers, a wait queue's guard, a run queue, stacks.
+ * Locks nest in this order: timers, a wait queue's guard, a run queue. The guard
+ * or the run queue's can be held through a switch: whoever runs next releases
+ * it before it does anything else.
  */
 #ifndef UF_INTERNAL_H
 #define UF_INTERNAL_H
@@ -401,6 +403,7 @@ void uf_leave_kick(struct uf_thread *t);
 void uf_ready(struct uf_thread *t, struct uf_fiber *fiber);
 struct uf_thread *uf_park(struct uf_thread *t, uf_finish_fn *finish, void *arg);
 struct uf_thread *uf_requeue(struct uf_thread *t);
+void uf_finish_unlock(struct uf_thread *t, struct uf_fiber *prev, void *lock);
 void uf_arrive(struct uf_thread *t);
 void uf_serve(struct uf_thread *t);
 

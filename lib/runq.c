@@ -45,7 +45,10 @@ unsigned int uf_runq_steal(struct uf_runq *from, struct uf_runq *to)
 	if (!uf_runq_len(from))
 		return 0;
 	n = runq_cut(from, &first, &last);
-	if (n)
-		uf_runq_append(to, first, last, n);
+	if (!n)
+		return 0;
+	uf_spin_lock(&to->lock);
+	uf_runq_append(to, first, last, n);
+	uf_spin_unlock(&to->lock);
 	return n;
 }

@@ -58,6 +58,20 @@ static inline bool base_is_needed(const struct uf_thread *t,
 	       READ_ONCE(s->sleep) != UF_AWAKE;
 }
 
+/* Switch from the calling fiber to @next, or to the base context if NULL. */
+static inline struct uf_thread *switch_to(struct uf_thread *t,
+					  struct uf_fiber *next,
+					  uf_finish_fn *finish, void *arg)
+{
+	struct uf_fiber *self = t->current;
+
+	t->finish = (struct uf_finish){ finish, self, arg };
+	t->current = next;
+	t = switch_context(t, &self->ctx, next ? &next->ctx : &t->base);
+	uf_arrive(t);
+	return t;
+}
+
 /**
  * uf_park - switch away from the calling fiber
  * @t: the calling thread, in the critical section.
@@ -72,29 +86,40 @@ static inline bool base_is_needed(const struct uf_thread *t,
 struct uf_thread *uf_park(struct uf_thread *t, uf_finish_fn *finish, void *arg)
 {
 	struct uf_server *s = uf_server(t);
-	struct uf_fiber *self = t->current;
 	struct uf_fiber *next = NULL;
 
 	if (likely(!base_is_needed(t, s)))
 		next = uf_runq_pop(&s->runq);
-	t->finish = (struct uf_finish){ finish, self, arg };
-	t->current = next;
-	t = switch_context(t, &self->ctx, next ? &next->ctx : &t->base);
-	uf_arrive(t);
-	return t;
+	return switch_to(t, next, finish, arg);
 }
 
-static void finish_requeue(struct uf_thread *t, struct uf_fiber *prev,
-			   void *arg)
+/* The finish action of who parks with a spin lock held: release it. */
+void uf_finish_unlock(struct uf_thread *t, struct uf_fiber *prev, void *lock)
 {
-	(void)arg;
-	uf_runq_push(&uf_server(t)->runq, prev);
+	(void)t, (void)prev;
+	uf_spin_unlock(lock);
 }
 
-/* Park the calling fiber at the end of its server's queue. */
+/**
+ * uf_requeue - park the calling fiber at the end of its server's queue
+ * @t: the calling thread, in the critical section.
+ *
+ * The queue stays locked through the switch: so the fiber can be in it before
+ * its registers are saved, and the lock is taken once and not twice.
+ *
+ * Returns the thread that the fiber then is on.
+ */
 struct uf_thread *uf_requeue(struct uf_thread *t)
 {
-	return uf_park(t, finish_requeue, NULL);
+	struct uf_server *s = uf_server(t);
+	struct uf_runq *q = &s->runq;
+	struct uf_fiber *next = NULL;
+
+	uf_spin_lock(&q->lock);
+	if (likely(!base_is_needed(t, s)))
+		next = uf_runq_take(q);
+	uf_runq_append(q, t->current, t->current, 1);
+	return switch_to(t, next, uf_finish_unlock, &q->lock);
 }
 
 void uf_yield(void)

@@ -35,13 +35,6 @@ static void dequeue(struct uf_waiter *waiter)
 	waiter->queue = NULL;
 }
 
-/* From here on a waker finds the fiber. */
-static void finish_wait(struct uf_thread *t, struct uf_fiber *prev, void *arg)
-{
-	(void)t, (void)prev;
-	uf_spin_unlock(arg);
-}
-
 /**
  * uf_waitq_wait - wait in a queue until taken out
  * @t: the calling thread, in the critical section.
@@ -56,7 +49,7 @@ struct uf_thread *uf_waitq_wait(struct uf_thread *t, uint32_t *guard,
 	struct uf_waiter waiter = { .fiber = t->current };
 
 	enqueue(queue, &waiter);
-	return uf_park(t, finish_wait, guard);
+	return uf_park(t, uf_finish_unlock, guard);
 }
 
 /*
@@ -112,7 +105,7 @@ int uf_waitq_wait_until(struct uf_thread **t, uint32_t *guard,
 		uf_spin_unlock(guard);
 	} else {
 		enqueue(queue, &waiter);
-		*t = uf_park(*t, finish_wait, guard);
+		*t = uf_park(*t, uf_finish_unlock, guard);
 	}
 	uf_timer_disarm(&waiter.timer);
 	return waiter.error;
