@@ -148,8 +148,8 @@ struct ufiber_shared_server {
  *	the state becomes RUNNING, before it otherwise.
  * @server: the server that this thread holds, or UFIBER_NONE. Module writes;
  *	while the thread runs in user mode it changes from NONE to a server only
- *	when a thread that runs a signal handler without a server is granted one,
- *	and from a server to NONE only while the owner word is POLLING.
+ *	if a signal took the thread there while it waited for one (RUNNABLE), and
+ *	from a server to NONE only while the owner word is POLLING.
  * @critical: not 0 while the thread must keep its server whatever it blocks
  *	on: the user's scheduler sets it on entry and clears it on leaving, with
  *	plain stores, and holds it only for short stretches of code that do not
@@ -261,8 +261,8 @@ struct ufiber_wake {
 /**
  * struct ufiber_query - argument of UFIBER_IOC_QUERY
  *
- * All answers are read from the module's own records at one moment, under its
- * lock, never from the shared memory.
+ * All answers are of one moment and from the module's own records, but for
+ * POLLING, which is a word of the holder's: its owner word tells it from HELD.
  *
  * @size: in: sizeof(struct ufiber_query).
  * @flags: in: 0.
@@ -300,20 +300,20 @@ struct ufiber_query {
 /*
  * The calls. The size travels in the structure, so it is not in the number.
  *
- * Errors of every call:
+ * Errors of every call, the first that applies:
  *   EBADFD  the domain has not been set up (all calls but SETUP)
  *   EPERM   the domain belongs to another process (or to this one before exec)
+ *   ENOTTY  no such call
  *   EFAULT  the argument cannot be read or written
  *   EINVAL  size below the first version's, an unknown flag, a non-zero padding
  *   E2BIG   size above a page, or non-zero bytes this kernel does not know
- *   ENOTTY  no such call
  */
 
 /*
  * UFIBER_IOC_SETUP: make this descriptor a domain of the calling process.
  *   EINVAL  nr_servers or max_threads out of range
  *   EBUSY   the descriptor has been set up already
- *   ENOMEM  no memory for the shared pages
+ *   ENOMEM  no memory for the shared pages; the out fields may be written then
  */
 #define UFIBER_IOC_SETUP	_IOC(_IOC_READ | _IOC_WRITE, 'U', 0xf0, 0)
 
@@ -340,6 +340,8 @@ struct ufiber_query {
 /*
  * UFIBER_IOC_WAIT: give up the server and sleep until given one.
  *
+ * A WAKE or a CANCEL that came before comes first: see there.
+ *
  * The calling thread's server, if it holds one, goes with HANDOVER to @next,
  * which must wait too (IDLE in WAIT, or RUNNABLE); otherwise to the thread that
  * has been RUNNABLE longest; failing that, with STANDBY the caller keeps it
@@ -348,32 +350,43 @@ struct ufiber_query {
  *   - by a HANDOVER to it,
  *   - by WAKE: a free one at once, or it queues as RUNNABLE for the next,
  *   - as a standby (STANDBY), when any server is free.
- * A WAKE that came before the wait is not lost: the call returns at once and
- * the caller keeps its server (or becomes RUNNABLE if it has none).
+ * A WAKE that came before the wait is not lost: the call returns at once, the
+ * caller keeps its server (or becomes RUNNABLE if it has none), and a HANDOVER
+ * does not take place.
  *
  * With ACQUIRE the call gives nothing up: it returns at once if the caller
  * holds a server, else the caller is RUNNABLE until it gets one.
  *
  * Returns the number of the server that the thread now holds, or
- *   EINVAL     flags do not go together, @next is the caller
+ *   EINVAL     flags do not go together, @next is the caller, @next without
+ *              HANDOVER or @timeout without TIMEOUT is not 0, @timeout is above
+ *              the largest signed 64-bit number
  *   ENXIO      the caller is not registered in this domain
  *   ESRCH      @next is no registered thread; nothing has changed
  *   EAGAIN     @next does not wait, or the caller has no server to hand over;
  *              nothing has changed
  *   ETIMEDOUT  the time has come. With STANDBY or ACQUIRE the caller then is
  *              IDLE without a server; any other first gets a server, as one
- *              that was woken does
+ *              that was woken does, and the thread's shared words tell which
  *   ECANCELED  WAKE with CANCEL; the thread is IDLE without a server
- *   EINTR      a signal handler ran; the thread is IDLE (or RUNNABLE if it was
- *              already) without a server. What had been handed over stays
- *              so; call again to go on with the same wait, HANDOVER is then
- *              ignored. With SA_RESTART this happens by itself.
+ *   EINTR      a signal handler ran; the thread was IDLE without a server, or
+ *              RUNNABLE, which it stays and may be granted a server at any time.
+ *              What had been handed over stays so. The next WAIT, whatever its
+ *              flags, goes on with this one, so that a HANDOVER in it is not
+ *              made again: call it before anything else. With SA_RESTART that
+ *              happens by itself.
  */
 #define UFIBER_IOC_WAIT		_IOC(_IOC_READ | _IOC_WRITE, 'U', 0xf3, 0)
 
 /*
- * UFIBER_IOC_WAKE: end a thread's wait, or the next one if it does not wait.
- * Any thread of the process may call it, registered or not.
+ * UFIBER_IOC_WAKE: end a thread's wait, or the next one if it does not wait (one,
+ * however often this is called). Any thread of the process may call it,
+ * registered or not.
+ *
+ * Without flags, a thread that waits gets a server as told above. With CANCEL its
+ * wait ends with ECANCELED and without a server, even if it would have returned
+ * at once holding one; only a thread that was granted a server before returns
+ * with that, and the cancel waits for its next WAIT.
  *   ESRCH   no such thread
  */
 #define UFIBER_IOC_WAKE		_IOC(_IOC_READ | _IOC_WRITE, 'U', 0xf4, 0)
