@@ -39,7 +39,9 @@
  * A robbed sleeper goes on sleeping in the ring that is another's now, and
  * leaves sleep == ASLEEP behind. It is missing as a standby thread, so the
  * server's holder, when it next comes here (uf_recall()), or anyone who looks
- * for a server to wake (claim()), sends a completion that gets it out.
+ * for a server to wake (claim()), sends a completion that gets it out. Robbed
+ * between S3 and S4, it can miss that one; it then leaves with the ring's next,
+ * and meanwhile other standby threads are started.
  *
  * Why a message to the ring and not, say, a read of an eventfd: that would
  * complete by task work on the thread which submitted the read, and that thread
@@ -66,12 +68,8 @@ static bool has_work(struct uf_runtime *rt)
 static void poke(struct uf_runtime *rt, struct uf_thread *t,
 		 struct uf_server *s)
 {
-	if (!t)
+	if (!t || !uf_ring_poke(t, s))
 		uf_doorbell_poke(&rt->doorbell, s);
-	else if (s == uf_server(t))
-		uf_ring_nop(s);
-	else
-		uf_ring_poke(uf_server(t), s);
 }
 
 /* Swap ASLEEP for something else. Returns true if we did it. */

@@ -416,8 +416,7 @@ bool uf_ring_reserve(struct uf_thread *t, struct uf_server *s, unsigned int n);
 void uf_ring_submit(struct uf_server *s);
 void uf_ring_reap(struct uf_thread *t, struct uf_server *s);
 void uf_ring_wait(struct uf_server *s, uint64_t deadline);
-void uf_ring_poke(struct uf_server *from, struct uf_server *target);
-void uf_ring_nop(struct uf_server *s);
+bool uf_ring_poke(struct uf_thread *t, struct uf_server *target);
 void uf_doorbell_poke(struct uf_doorbell *bell, struct uf_server *target);
 
 /* The server that the thread holds; inside the critical section. */

@@ -255,6 +255,18 @@ static bool serve_one(struct uf_thread *t, struct uf_server *s)
 	return !offer_is_due(t, s) && uf_idle(t);
 }
 
+/* The credit is not kept through what may block. */
+static void keep_standby(struct uf_thread *t)
+{
+	struct ufiber_shared_domain *domain = t->rt->shared_domain;
+
+	if (likely(READ_ONCE(domain->nr_standby)))
+		return;
+	end_search(t);
+	while (!READ_ONCE(domain->nr_standby) && uf_spawn_standby(t))
+		;
+}
+
 /**
  * uf_serve - run fibers as long as the thread holds a server
  * @t: the calling thread, in its base context and the critical section.
@@ -270,9 +282,7 @@ void uf_serve(struct uf_thread *t)
 	do {
 		if (READ_ONCE(t->rt->stop))
 			return;
-		while (unlikely(!READ_ONCE(t->rt->shared_domain->nr_standby)))
-			if (!uf_spawn_standby(t))
-				break;
+		keep_standby(t);
 	} while (serve_one(t, uf_server(t)));
 	end_search(t);
 }

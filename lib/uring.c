@@ -119,19 +119,6 @@ void uf_ring_wait(struct uf_server *s, uint64_t deadline)
 			(sigset_t *)&arg, sizeof(arg));
 }
 
-/* Post a completion without meaning to the own ring, for its robbed sleepers. */
-void uf_ring_nop(struct uf_server *s)
-{
-	struct io_uring_sqe *sqe;
-
-	if (!uf_ring_reserve(uf_thread_self(), s, 1))
-		return;
-	sqe = io_uring_get_sqe(&s->ring);
-	io_uring_prep_nop(sqe);
-	io_uring_sqe_set_data(sqe, NULL);
-	uf_ring_submit(s);
-}
-
 static void prep_message(struct io_uring_sqe *sqe, struct uf_server *target)
 {
 	io_uring_prep_msg_ring(sqe, target->ring.ring_fd, 0, 0, 0);
@@ -140,20 +127,32 @@ static void prep_message(struct io_uring_sqe *sqe, struct uf_server *target)
 }
 
 /**
- * uf_ring_poke - post a completion without meaning to another server's ring
- * @from: the caller's server.
- * @target: the other one.
+ * uf_ring_poke - post a completion without meaning to a server's ring
+ * @t: the calling thread; it holds a server, whose ring this is sent from.
+ * @target: the server, which can be the caller's own.
+ *
+ * Returns false if it could not be sent.
  */
-void uf_ring_poke(struct uf_server *from, struct uf_server *target)
+bool uf_ring_poke(struct uf_thread *t, struct uf_server *target)
 {
-	if (!uf_ring_reserve(uf_thread_self(), from, 1))
-		return;
-	prep_message(io_uring_get_sqe(&from->ring), target);
-	uf_ring_submit(from);
-	uf_count(from->wakes);
+	struct uf_server *s = uf_server(t);
+	struct io_uring_sqe *sqe;
+
+	if (!uf_ring_reserve(t, s, 1))
+		return false;
+	sqe = io_uring_get_sqe(&s->ring);
+	if (target == s) {
+		io_uring_prep_nop(sqe);
+		io_uring_sqe_set_data(sqe, NULL);
+	} else {
+		prep_message(sqe, target);
+		uf_count(s->wakes);
+	}
+	uf_ring_submit(s);
+	return true;
 }
 
-/* The same from a thread that holds no server. */
+/* The same from a thread that holds no server, and always sent. */
 void uf_doorbell_poke(struct uf_doorbell *bell, struct uf_server *target)
 {
 	struct io_uring_cqe *cqe;

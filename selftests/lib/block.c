@@ -166,6 +166,7 @@ static void *feed(void *arg)
  */
 TEST(idle_servers_are_robbed)
 {
+	struct uf_stats stats = { .size = sizeof(stats) };
 	struct uf_runtime *rt;
 	struct uf_fiber *fiber[3];
 	struct blocker b[3];
@@ -184,6 +185,8 @@ TEST(idle_servers_are_robbed)
 		ASSERT_EQ(0, uf_join(fiber[i], NULL));
 		ASSERT_EQ(0, pthread_join(thread[i], NULL));
 	}
+	ASSERT_EQ(0, uf_runtime_stats(rt, &stats));
+	EXPECT_LT(0, stats.takeovers);
 	ASSERT_EQ(0, uf_runtime_destroy(rt));
 }
 

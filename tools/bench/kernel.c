@@ -268,7 +268,6 @@ static void bench_pipe(void)
 
 /* ---------------------------------------------- hand-over by one wait call */
 
-
 static uint32_t id_a, id_b;
 
 static void *handover_b(void *unused)

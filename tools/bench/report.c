@@ -53,8 +53,8 @@ void report_add(const char *work, const char *system, struct samples *s,
 	struct figure *f = &figures[nr_figures];
 
 	if (!s->count || nr_figures == sizeof(figures) / sizeof(*figures)) {
-		fprintf(stderr, "bench: no samples of %s, or too many figures\n",
-			work);
+		fprintf(stderr,
+			"bench: no samples of %s, or too many figures\n", work);
 		exit(1);
 	}
 	nr_figures++;

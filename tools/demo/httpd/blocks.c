@@ -37,11 +37,11 @@ static struct {
 	sem_t lock_taken;
 	uint16_t dns_port;
 	atomic_ulong cold_next;
-} blocks = {.cold_fd = -1, .log_fd = -1};
+} blocks = { .cold_fd = -1, .log_fd = -1 };
 
 static void wait_raw(uint64_t ns)
 {
-	struct timespec ts = {ns / NSEC_PER_SEC, ns % NSEC_PER_SEC};
+	struct timespec ts = { ns / NSEC_PER_SEC, ns % NSEC_PER_SEC };
 
 	while (syscall(SYS_nanosleep, &ts, &ts) && errno == EINTR)
 		;
@@ -98,9 +98,11 @@ static int block_fsync(void)
 
 	memset(record, '.', sizeof(record));
 	record[sizeof(record) - 1] = '\n';
-	if (!fstat(blocks.log_fd, &st) && st.st_size >= LOG_MAX && ftruncate(blocks.log_fd, 0))
+	if (!fstat(blocks.log_fd, &st) && st.st_size >= LOG_MAX &&
+	    ftruncate(blocks.log_fd, 0))
 		return -errno;
-	if (write(blocks.log_fd, record, sizeof(record)) < 0 || fsync(blocks.log_fd))
+	if (write(blocks.log_fd, record, sizeof(record)) < 0 ||
+	    fsync(blocks.log_fd))
 		return -errno;
 	return 0;
 }
@@ -113,10 +115,12 @@ static int block_fault(void)
 	volatile char *map;
 	int err;
 
-	err = posix_fadvise(blocks.cold_fd, page * PAGE, PAGE, POSIX_FADV_DONTNEED);
+	err = posix_fadvise(blocks.cold_fd, page * PAGE, PAGE,
+			    POSIX_FADV_DONTNEED);
 	if (err)
 		return -err;
-	map = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, blocks.cold_fd, page * PAGE);
+	map = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, blocks.cold_fd,
+		   page * PAGE);
 	if (map == MAP_FAILED)
 		return -errno;
 	madvise((void *)map, PAGE, MADV_RANDOM); /* this page, not its file */
@@ -134,7 +138,8 @@ static int resolver_set(void)
 	struct sockaddr_in *server = &_res.nsaddr_list[0];
 
 	/* The options too: a thread that ended leaves the rest behind. */
-	if (_res.options & RES_NORELOAD && server->sin_port == htons(blocks.dns_port))
+	if (_res.options & RES_NORELOAD &&
+	    server->sin_port == htons(blocks.dns_port))
 		return 0;
 	if (res_init())
 		return -EIO;
@@ -151,7 +156,8 @@ static int resolver_set(void)
 
 static int block_getaddrinfo(void)
 {
-	struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
+	struct addrinfo hints = { .ai_family = AF_INET,
+				  .ai_socktype = SOCK_STREAM };
 	struct addrinfo *found;
 	int err = resolver_set();
 
@@ -170,11 +176,11 @@ static struct handler {
 	atomic_ulong count;
 	atomic_ulong ns;
 } handlers[] = {
-	{.name = "flock", .run = block_flock},
-	{.name = "fsync", .run = block_fsync},
-	{.name = "fault", .run = block_fault},
-	{.name = "nanosleep", .run = block_nanosleep},
-	{.name = "getaddrinfo", .run = block_getaddrinfo},
+	{ .name = "flock", .run = block_flock },
+	{ .name = "fsync", .run = block_fsync },
+	{ .name = "fault", .run = block_fault },
+	{ .name = "nanosleep", .run = block_nanosleep },
+	{ .name = "getaddrinfo", .run = block_getaddrinfo },
 };
 
 bool blocks_match(struct slice path)
@@ -185,7 +191,8 @@ bool blocks_match(struct slice path)
 
 static struct handler *handler_of(struct slice path)
 {
-	struct slice name = {path.p + strlen(PREFIX), path.len - strlen(PREFIX)};
+	struct slice name = { path.p + strlen(PREFIX),
+			      path.len - strlen(PREFIX) };
 
 	for (size_t i = 0; i < countof(handlers); i++)
 		if (slice_is(name, handlers[i].name))
@@ -207,9 +214,9 @@ static plain int handler_run(struct handler *h, uint64_t *ns)
 
 int blocks_serve(struct conn *c, const struct request *rq)
 {
-	struct reply r = {.status = 200,
-			  .type = "text/plain; charset=utf-8",
-			  .fields = "Cache-Control: no-store\r\n"};
+	struct reply r = { .status = 200,
+			   .type = "text/plain; charset=utf-8",
+			   .fields = "Cache-Control: no-store\r\n" };
 	struct handler *h = handler_of(rq->path);
 	char text[128];
 	uint64_t ns;
@@ -220,10 +227,12 @@ int blocks_serve(struct conn *c, const struct request *rq)
 	err = handler_run(h, &ns);
 	if (err) {
 		r.status = 500;
-		len = snprintf(text, sizeof(text), "%s failed: %s\n", h->name, strerror(-err));
+		len = snprintf(text, sizeof(text), "%s failed: %s\n", h->name,
+			       strerror(-err));
 		fprintf(stderr, "httpd: /block/%s", text);
 	} else {
-		len = snprintf(text, sizeof(text), "%s took %.3f ms\n", h->name, ns / 1e6);
+		len = snprintf(text, sizeof(text), "%s took %.3f ms\n", h->name,
+			       ns / 1e6);
 	}
 	return reply_text(c, rq, &r, text, len);
 }
@@ -243,8 +252,9 @@ void blocks_report(FILE *out)
 		unsigned long count = atomic_load(&handlers[i].count);
 		unsigned long ns = atomic_load(&handlers[i].ns);
 
-		fprintf(out, "%s\"%s\": {\"count\": %lu, \"mean_us\": %.1f}", i ? ", " : "",
-			handlers[i].name, count, count ? ns / 1e3 / count : 0.0);
+		fprintf(out, "%s\"%s\": {\"count\": %lu, \"mean_us\": %.1f}",
+			i ? ", " : "", handlers[i].name, count,
+			count ? ns / 1e3 / count : 0.0);
 	}
 }
 

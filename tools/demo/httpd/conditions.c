@@ -14,15 +14,16 @@ void etag_of(char *etag, const struct stat *st)
 {
 	uint64_t mtime = st->st_mtim.tv_sec * NSEC_PER_SEC + st->st_mtim.tv_nsec;
 
-	snprintf(etag, ETAG_SIZE, "\"%" PRIx64 "-%" PRIx64 "-%" PRIx64 "\"", (uint64_t)st->st_ino,
-		 (uint64_t)st->st_size, mtime);
+	snprintf(etag, ETAG_SIZE, "\"%" PRIx64 "-%" PRIx64 "-%" PRIx64 "\"",
+		 (uint64_t)st->st_ino, (uint64_t)st->st_size, mtime);
 }
 
 /* Any of the three formats of RFC 9110 5.6.7. */
 static bool parse_date(struct slice value, time_t *time)
 {
-	static const char *const formats[] = {"%a, %d %b %Y %T GMT", "%A, %d-%b-%y %T GMT",
-					      "%a %b %e %T %Y"};
+	static const char *const formats[] = { "%a, %d %b %Y %T GMT",
+					       "%A, %d-%b-%y %T GMT",
+					       "%a %b %e %T %Y" };
 	char text[64];
 
 	if (!value.len || value.len >= sizeof(text))
@@ -30,7 +31,7 @@ static bool parse_date(struct slice value, time_t *time)
 	memcpy(text, value.p, value.len);
 	text[value.len] = '\0';
 	for (size_t i = 0; i < countof(formats); i++) {
-		struct tm tm = {0};
+		struct tm tm = { 0 };
 		const char *end = strptime(text, formats[i], &tm);
 
 		if (end && !*end) {
@@ -64,7 +65,8 @@ static bool etag_listed(struct slice list, const char *etag, bool weak_too)
 		close = memchr(p + 1, '"', end - p - 1);
 		if (!close)
 			return false;
-		if ((size_t)(close + 1 - p) == len && !memcmp(p, etag, len) && (weak_too || !weak))
+		if ((size_t)(close + 1 - p) == len && !memcmp(p, etag, len) &&
+		    (weak_too || !weak))
 			return true;
 		p = close + 1;
 	}
@@ -72,7 +74,8 @@ static bool etag_listed(struct slice list, const char *etag, bool weak_too)
 }
 
 /* 0, 304 or 412, in the order of RFC 9110 13.2.2. */
-static int check_preconditions(const struct request *rq, time_t mtime, const char *etag)
+static int check_preconditions(const struct request *rq, time_t mtime,
+			       const char *etag)
 {
 	time_t time;
 
@@ -130,7 +133,8 @@ static int parse_range(struct slice s, uint64_t size, struct range *range)
 	s.p++;
 	s.len--;
 	has_last = parse_number(&s, &last);
-	if (s.len || (!has_first && !has_last) || (has_first && has_last && last < first))
+	if (s.len || (!has_first && !has_last) ||
+	    (has_first && has_last && last < first))
 		return 200;
 
 	if (!has_first) {
@@ -149,7 +153,8 @@ static int parse_range(struct slice s, uint64_t size, struct range *range)
 }
 
 /* Does If-Range, if it is there, name what the file is now? */
-static bool range_wanted(const struct request *rq, time_t mtime, const char *etag)
+static bool range_wanted(const struct request *rq, time_t mtime,
+			 const char *etag)
 {
 	time_t time;
 
@@ -163,8 +168,8 @@ static bool range_wanted(const struct request *rq, time_t mtime, const char *eta
 }
 
 /* The status of a GET or HEAD of a file, and the part of it to send. */
-int conditions_check(const struct request *rq, const struct stat *st, const char *etag,
-		     struct range *range)
+int conditions_check(const struct request *rq, const struct stat *st,
+		     const char *etag, struct range *range)
 {
 	time_t mtime = st->st_mtim.tv_sec;
 	int status = check_preconditions(rq, mtime, etag);

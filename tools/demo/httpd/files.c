@@ -83,7 +83,8 @@ static plain int open_beneath(int root, const char *path, struct stat *st)
 	int tries = 16, fd, err;
 
 	do {
-		fd = syscall(SYS_openat2, root, *path ? path : ".", &how, sizeof(how));
+		fd = syscall(SYS_openat2, root, *path ? path : ".", &how,
+			     sizeof(how));
 		/* Somebody renames right now, and ".." was in the path. */
 	} while (fd < 0 && errno == EAGAIN && --tries);
 	if (fd < 0)
@@ -134,7 +135,8 @@ static plain int fault_in(const char *data, size_t len)
 	uintptr_t mask = sysconf(_SC_PAGESIZE) - 1;
 	uintptr_t start = (uintptr_t)data & ~mask;
 
-	if (madvise((void *)start, (uintptr_t)data + len - start, MADV_POPULATE_READ) &&
+	if (madvise((void *)start, (uintptr_t)data + len - start,
+		    MADV_POPULATE_READ) &&
 	    errno != EINVAL)
 		return -errno;
 	return 0;
@@ -158,8 +160,8 @@ static int send_mapped(struct conn *c, const struct mapping *map, uint64_t len)
 	return err;
 }
 
-static void file_head(struct reply *r, const char *path, const struct stat *st, const char *etag,
-		      const struct range *range)
+static void file_head(struct reply *r, const char *path, const struct stat *st,
+		      const char *etag, const struct range *range)
 {
 	char modified[40];
 	int n;
@@ -181,10 +183,11 @@ static void file_head(struct reply *r, const char *path, const struct stat *st, 
 	r->length = range->len;
 }
 
-static int serve_unsatisfiable(struct conn *c, const struct request *rq, const struct stat *st)
+static int serve_unsatisfiable(struct conn *c, const struct request *rq,
+			       const struct stat *st)
 {
 	static const char text[] = "416 Range Not Satisfiable\n";
-	struct reply r = {.status = 416, .type = "text/plain; charset=utf-8"};
+	struct reply r = { .status = 416, .type = "text/plain; charset=utf-8" };
 
 	snprintf(r.fields, sizeof(r.fields), "Content-Range: bytes */%llu\r\n",
 		 (unsigned long long)st->st_size);
@@ -192,13 +195,13 @@ static int serve_unsatisfiable(struct conn *c, const struct request *rq, const s
 }
 
 /* Errors before the head is out have a status; those after it end it all. */
-static int serve_file(struct conn *c, const struct request *rq, int fd, const char *path,
-		      const struct stat *st)
+static int serve_file(struct conn *c, const struct request *rq, int fd,
+		      const char *path, const struct stat *st)
 {
 	char etag[ETAG_SIZE];
 	struct mapping map;
 	struct range range;
-	struct reply r = {0};
+	struct reply r = { 0 };
 	int err;
 
 	etag_of(etag, st);
@@ -215,7 +218,8 @@ static int serve_file(struct conn *c, const struct request *rq, int fd, const ch
 	}
 	if (range.len <= READ_MAX) {
 		reply_head(c, rq, &r);
-		err = read_whole(fd, c->out + c->out_len, range.len, range.start);
+		err = read_whole(fd, c->out + c->out_len, range.len,
+				 range.start);
 		if (err)
 			return err;
 		c->out_len += range.len;
@@ -230,9 +234,10 @@ static int serve_file(struct conn *c, const struct request *rq, int fd, const ch
 	return err;
 }
 
-static int serve_listing(struct conn *c, const struct request *rq, int fd, const char *path)
+static int serve_listing(struct conn *c, const struct request *rq, int fd,
+			 const char *path)
 {
-	struct reply r = {.status = 200, .type = "text/html; charset=utf-8"};
+	struct reply r = { .status = 200, .type = "text/html; charset=utf-8" };
 	char *html;
 	size_t len;
 	int err = listing_make(fd, path, &html, &len);
@@ -245,7 +250,8 @@ static int serve_listing(struct conn *c, const struct request *rq, int fd, const
 }
 
 /* path ends in a slash or is empty, and has room for the index's name. */
-static int serve_directory(struct conn *c, const struct request *rq, int fd, char *path)
+static int serve_directory(struct conn *c, const struct request *rq, int fd,
+			   char *path)
 {
 	size_t len = strlen(path);
 	struct stat st;

@@ -26,10 +26,10 @@
 #define NSEC_PER_SEC 1000000000ULL
 #define NSEC_PER_MSEC 1000000ULL
 
-#define HEAD_MAX 16384	/* bytes of a request's head */
+#define HEAD_MAX 16384 /* bytes of a request's head */
 #define TARGET_MAX 8000 /* bytes of a request's target, RFC 9110 4.1 */
-#define FIELDS_MAX 100	/* header fields of a request */
-#define OUT_MAX 36864	/* reply head, and bodies up to 32 KiB */
+#define FIELDS_MAX 100 /* header fields of a request */
+#define OUT_MAX 36864 /* reply head, and bodies up to 32 KiB */
 #define STATUS_MAX 600
 
 struct slice {
@@ -115,8 +115,8 @@ struct reply {
 int reply_head(struct conn *c, const struct request *rq, const struct reply *r);
 int reply_flush(struct conn *c);
 int reply_send(struct conn *c, const void *data, size_t len, int flags);
-int reply_text(struct conn *c, const struct request *rq, struct reply *r, const char *text,
-	       size_t len);
+int reply_text(struct conn *c, const struct request *rq, struct reply *r,
+	       const char *text, size_t len);
 int reply_status(struct conn *c, const struct request *rq, int status);
 int reply_redirect(struct conn *c, const struct request *rq);
 int status_of_errno(int err);
@@ -131,8 +131,8 @@ struct range {
 };
 
 void etag_of(char *etag, const struct stat *st);
-int conditions_check(const struct request *rq, const struct stat *st, const char *etag,
-		     struct range *range);
+int conditions_check(const struct request *rq, const struct stat *st,
+		     const char *etag, struct range *range);
 
 /* files.c, listing.c, mime.c */
 int files_serve(struct conn *c, const struct request *rq);

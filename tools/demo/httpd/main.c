@@ -45,7 +45,8 @@ static const char usage_text[] =
 	"\n"
 	"exit status: 0 ended by a signal, 1 failure, 2 usage\n";
 
-static __attribute__((noreturn, format(printf, 1, 2))) void die(const char *fmt, ...)
+static __attribute__((noreturn, format(printf, 1, 2))) void die(const char *fmt,
+								...)
 {
 	va_list args;
 
@@ -57,13 +58,16 @@ static __attribute__((noreturn, format(printf, 1, 2))) void die(const char *fmt,
 	exit(1);
 }
 
-static __attribute__((noreturn)) void bad_usage(const char *option, const char *value)
+static __attribute__((noreturn)) void bad_usage(const char *option,
+						const char *value)
 {
-	fprintf(stderr, "httpd: --%s: '%s' is not valid; see --help\n", option, value);
+	fprintf(stderr, "httpd: --%s: '%s' is not valid; see --help\n", option,
+		value);
 	exit(2);
 }
 
-static unsigned long parse_number(const char *option, const char *value, unsigned long max)
+static unsigned long parse_number(const char *option, const char *value,
+				  unsigned long max)
 {
 	char *end;
 	unsigned long number;
@@ -88,11 +92,16 @@ static uint64_t parse_seconds(const char *option, const char *value)
 static void parse_options(struct settings *set, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"port", required_argument, NULL, 'p'}, {"any", no_argument, NULL, 'a'},
-		{"root", required_argument, NULL, 'r'}, {"servers", required_argument, NULL, 'm'},
-		{"slow", required_argument, NULL, 's'}, {"report", required_argument, NULL, 'o'},
-		{"idle", required_argument, NULL, 'i'}, {"head", required_argument, NULL, 'H'},
-		{"help", no_argument, NULL, 'h'},	{0},
+		{ "port", required_argument, NULL, 'p' },
+		{ "any", no_argument, NULL, 'a' },
+		{ "root", required_argument, NULL, 'r' },
+		{ "servers", required_argument, NULL, 'm' },
+		{ "slow", required_argument, NULL, 's' },
+		{ "report", required_argument, NULL, 'o' },
+		{ "idle", required_argument, NULL, 'i' },
+		{ "head", required_argument, NULL, 'H' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
 	};
 	int c;
 
@@ -131,7 +140,8 @@ static void parse_options(struct settings *set, int argc, char **argv)
 		}
 	}
 	if (optind < argc) {
-		fprintf(stderr, "httpd: '%s': no such argument; see --help\n", argv[optind]);
+		fprintf(stderr, "httpd: '%s': no such argument; see --help\n",
+			argv[optind]);
 		exit(2);
 	}
 }
@@ -185,8 +195,8 @@ static struct uf_runtime *start_runtime(const struct settings *set)
 	return rt;
 }
 
-static struct uf_fiber *start_fiber(struct uf_runtime *rt, const char *name, void *(*run)(void *),
-				    void *arg)
+static struct uf_fiber *start_fiber(struct uf_runtime *rt, const char *name,
+				    void *(*run)(void *), void *arg)
 {
 	struct uf_attr attr = UF_ATTR_INIT;
 	struct uf_fiber *fiber;
@@ -200,7 +210,8 @@ static struct uf_fiber *start_fiber(struct uf_runtime *rt, const char *name, voi
 }
 
 /* Wait for the signal to stop; SIGUSR1 starts the figures anew, SIGUSR2 ends. */
-static void wait_for_end(struct server *s, const sigset_t *signals, struct report *report)
+static void wait_for_end(struct server *s, const sigset_t *signals,
+			 struct report *report)
 {
 	int number;
 
@@ -226,8 +237,8 @@ static void serve(struct server *s, const sigset_t *signals)
 	report_start(s, &report);
 	tick = start_fiber(s->rt, "ticker", ticker_run, &report.ticker);
 	acceptor = start_fiber(s->rt, "acceptor", server_accept, s);
-	printf("httpd: serving %s at http://127.0.0.1:%u/ (backend %s)\n", s->settings->root,
-	       s->port, uf_runtime_backend(s->rt));
+	printf("httpd: serving %s at http://127.0.0.1:%u/ (backend %s)\n",
+	       s->settings->root, s->port, uf_runtime_backend(s->rt));
 	fflush(stdout);
 
 	wait_for_end(s, signals, &report);
@@ -249,7 +260,7 @@ int main(int argc, char **argv)
 		.idle_ns = 15 * NSEC_PER_SEC,
 		.head_ns = 10 * NSEC_PER_SEC,
 	};
-	static struct server server = {.settings = NULL};
+	static struct server server = { .settings = NULL };
 	sigset_t signals;
 	int err;
 

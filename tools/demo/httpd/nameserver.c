@@ -64,8 +64,8 @@ static size_t question_end(const uint8_t *packet, size_t len)
 static void answer(struct question *q)
 {
 	/* the name in the question, A, IN, one minute, four bytes */
-	static const uint8_t record[] = {0xc0, DNS_HEADER, 0, 1, 0,   1, 0, 0,
-					 0,    60,	   0, 4, 127, 0, 0, 1};
+	static const uint8_t record[] = { 0xc0, DNS_HEADER, 0, 1, 0,   1, 0, 0,
+					  0,	60,	    0, 4, 127, 0, 0, 1 };
 	size_t end = question_end(q->packet, q->len);
 	bool address;
 
@@ -73,22 +73,23 @@ static void answer(struct question *q)
 		return;
 	address = q->packet[end - 3] == 1;
 	q->packet[2] |= 0x84; /* a response, with authority */
-	q->packet[3] = 0x80;  /* recursion available, no error */
+	q->packet[3] = 0x80; /* recursion available, no error */
 	memset(q->packet + 6, 0, 6);
 	q->packet[7] = address;
 	if (address) {
 		memcpy(q->packet + end, record, sizeof(record));
 		end += sizeof(record);
 	}
-	sendto(ns.fd, q->packet, end, 0, (struct sockaddr *)&q->from, sizeof(q->from));
+	sendto(ns.fd, q->packet, end, 0, (struct sockaddr *)&q->from,
+	       sizeof(q->from));
 }
 
 static void receive(void)
 {
 	struct question *q = &ns.questions[ns.tail % QUESTIONS_MAX];
 	socklen_t from_len = sizeof(q->from);
-	ssize_t n = recvfrom(ns.fd, q->packet, sizeof(q->packet), 0, (struct sockaddr *)&q->from,
-			     &from_len);
+	ssize_t n = recvfrom(ns.fd, q->packet, sizeof(q->packet), 0,
+			     (struct sockaddr *)&q->from, &from_len);
 
 	if (n < 0 || ns.tail - ns.head == QUESTIONS_MAX - 1)
 		return;
@@ -99,12 +100,12 @@ static void receive(void)
 
 static void *serve(void *arg)
 {
-	struct pollfd pfd = {.fd = ns.fd, .events = POLLIN};
+	struct pollfd pfd = { .fd = ns.fd, .events = POLLIN };
 
 	(void)arg;
 	for (;;) {
 		struct question *q = &ns.questions[ns.head % QUESTIONS_MAX];
-		struct timespec wait = {0};
+		struct timespec wait = { 0 };
 		uint64_t t = now();
 
 		if (ns.head != ns.tail && q->due <= t) {

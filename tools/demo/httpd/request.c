@@ -56,7 +56,8 @@ bool slice_is(struct slice s, const char *word)
 static bool is_token(struct slice s)
 {
 	for (size_t i = 0; i < s.len; i++)
-		if (!isalnum((unsigned char)s.p[i]) && !memchr("!#$%&'*+-.^_`|~", s.p[i], 15))
+		if (!isalnum((unsigned char)s.p[i]) &&
+		    !memchr("!#$%&'*+-.^_`|~", s.p[i], 15))
 			return false;
 	return s.len > 0;
 }
@@ -79,7 +80,7 @@ static bool next_line(struct parser *ps, struct slice *line)
 static struct slice cut(struct slice *s, char separator)
 {
 	const char *at = memchr(s->p, separator, s->len);
-	struct slice part = {s->p, at ? (size_t)(at - s->p) : s->len};
+	struct slice part = { s->p, at ? (size_t)(at - s->p) : s->len };
 
 	s->p += part.len + !!at;
 	s->len -= part.len + !!at;
@@ -99,8 +100,9 @@ static struct slice trim(struct slice s)
 
 static int parse_method(struct request *rq, struct slice method)
 {
-	static const char *const others[] = {"POST",	"PUT",	 "DELETE", "CONNECT",
-					     "OPTIONS", "TRACE", "PATCH"};
+	static const char *const others[] = { "POST",	 "PUT",	    "DELETE",
+					      "CONNECT", "OPTIONS", "TRACE",
+					      "PATCH" };
 
 	if (!is_token(method))
 		return 400;
@@ -109,7 +111,8 @@ static int parse_method(struct request *rq, struct slice method)
 	else if (method.len == 4 && !memcmp(method.p, "HEAD", 4))
 		rq->method = METHOD_HEAD;
 	for (size_t i = 0; i < countof(others); i++)
-		if (method.len == strlen(others[i]) && !memcmp(method.p, others[i], method.len))
+		if (method.len == strlen(others[i]) &&
+		    !memcmp(method.p, others[i], method.len))
 			rq->method = METHOD_OTHER;
 	return 0;
 }
@@ -136,21 +139,23 @@ static int parse_target(struct request *rq, struct slice target)
 	if (!target.len)
 		return 400;
 	for (size_t i = 0; i < target.len; i++)
-		if (target.p[i] <= ' ' || target.p[i] > '~' || target.p[i] == '#')
+		if (target.p[i] <= ' ' || target.p[i] > '~' ||
+		    target.p[i] == '#')
 			return 400;
 	if (rq->method == METHOD_OTHER || rq->method == METHOD_UNKNOWN)
 		return 0;
 	if (target.len >= 7 && !strncasecmp(target.p, "http://", 7)) {
 		size_t host = 7;
 
-		while (host < target.len && target.p[host] != '/' && target.p[host] != '?')
+		while (host < target.len && target.p[host] != '/' &&
+		       target.p[host] != '?')
 			host++;
 		if (host == 7)
 			return 400;
 		target.p += host;
 		target.len -= host;
 		if (!target.len || *target.p == '?') {
-			rq->path = (struct slice){"/", 1};
+			rq->path = (struct slice){ "/", 1 };
 			rq->query = target;
 			return 0;
 		}
@@ -228,12 +233,12 @@ static struct slice *remembered(struct request *rq, struct slice name)
 		const char *name;
 		struct slice *slice;
 	} all[] = {
-		{"If-Match", &rq->if_match},
-		{"If-None-Match", &rq->if_none_match},
-		{"If-Modified-Since", &rq->if_modified_since},
-		{"If-Unmodified-Since", &rq->if_unmodified_since},
-		{"If-Range", &rq->if_range},
-		{"Range", &rq->range},
+		{ "If-Match", &rq->if_match },
+		{ "If-None-Match", &rq->if_none_match },
+		{ "If-Modified-Since", &rq->if_modified_since },
+		{ "If-Unmodified-Since", &rq->if_unmodified_since },
+		{ "If-Range", &rq->if_range },
+		{ "Range", &rq->range },
 	};
 
 	for (size_t i = 0; i < countof(all); i++)
@@ -298,7 +303,7 @@ static int check_fields(const struct parser *ps, struct request *rq)
  */
 int request_parse(struct request *rq, const char *head, size_t len)
 {
-	struct parser ps = {.p = head, .end = head + len};
+	struct parser ps = { .p = head, .end = head + len };
 	struct slice line;
 	int status;
 

@@ -17,23 +17,23 @@ static const struct {
 	int status;
 	const char *reason;
 } reasons[] = {
-	{200, "OK"},
-	{206, "Partial Content"},
-	{301, "Moved Permanently"},
-	{304, "Not Modified"},
-	{400, "Bad Request"},
-	{403, "Forbidden"},
-	{404, "Not Found"},
-	{405, "Method Not Allowed"},
-	{408, "Request Timeout"},
-	{412, "Precondition Failed"},
-	{414, "URI Too Long"},
-	{416, "Range Not Satisfiable"},
-	{431, "Request Header Fields Too Large"},
-	{500, "Internal Server Error"},
-	{501, "Not Implemented"},
-	{503, "Service Unavailable"},
-	{505, "HTTP Version Not Supported"},
+	{ 200, "OK" },
+	{ 206, "Partial Content" },
+	{ 301, "Moved Permanently" },
+	{ 304, "Not Modified" },
+	{ 400, "Bad Request" },
+	{ 403, "Forbidden" },
+	{ 404, "Not Found" },
+	{ 405, "Method Not Allowed" },
+	{ 408, "Request Timeout" },
+	{ 412, "Precondition Failed" },
+	{ 414, "URI Too Long" },
+	{ 416, "Range Not Satisfiable" },
+	{ 431, "Request Header Fields Too Large" },
+	{ 500, "Internal Server Error" },
+	{ 501, "Not Implemented" },
+	{ 503, "Service Unavailable" },
+	{ 505, "HTTP Version Not Supported" },
 };
 
 static const char *reason_of(int status)
@@ -70,7 +70,8 @@ void http_date(char *buf, size_t size, time_t time)
 {
 	struct tm tm;
 
-	if (!gmtime_r(&time, &tm) || !strftime(buf, size, "%a, %d %b %Y %H:%M:%S GMT", &tm))
+	if (!gmtime_r(&time, &tm) ||
+	    !strftime(buf, size, "%a, %d %b %Y %H:%M:%S GMT", &tm))
 		buf[0] = '\0';
 }
 
@@ -80,7 +81,8 @@ int reply_send(struct conn *c, const void *data, size_t len, int flags)
 	const char *p = data;
 
 	while (len) {
-		ssize_t n = uf_send_until(c->fd, p, len, flags | MSG_NOSIGNAL, uf_now() + SEND_NS);
+		ssize_t n = uf_send_until(c->fd, p, len, flags | MSG_NOSIGNAL,
+					  uf_now() + SEND_NS);
 
 		if (n < 0)
 			return n;
@@ -107,7 +109,8 @@ int reply_head(struct conn *c, const struct request *rq, const struct reply *r)
 	char date[40], length[80] = "";
 	const char *connection = "";
 
-	atomic_fetch_add_explicit(&c->server->replies[r->status], 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&c->server->replies[r->status], 1,
+				  memory_order_relaxed);
 	http_date(date, sizeof(date), time(NULL));
 	if (!rq->keep_alive)
 		connection = "Connection: close\r\n";
@@ -123,14 +126,15 @@ int reply_head(struct conn *c, const struct request *rq, const struct reply *r)
 			      "Date: %s\r\n"
 			      "%s%s%s%s%s%s\r\n",
 			      r->status, reason_of(r->status), date, length,
-			      r->type ? "Content-Type: " : "", r->type ? r->type : "",
-			      r->type ? "\r\n" : "", r->fields, connection);
+			      r->type ? "Content-Type: " : "",
+			      r->type ? r->type : "", r->type ? "\r\n" : "",
+			      r->fields, connection);
 	return 0;
 }
 
 /* A whole reply whose body is in memory; sets r->length. */
-int reply_text(struct conn *c, const struct request *rq, struct reply *r, const char *text,
-	       size_t len)
+int reply_text(struct conn *c, const struct request *rq, struct reply *r,
+	       const char *text, size_t len)
 {
 	int err;
 
@@ -150,7 +154,8 @@ int reply_text(struct conn *c, const struct request *rq, struct reply *r, const 
 /* A reply that only says its status. */
 int reply_status(struct conn *c, const struct request *rq, int status)
 {
-	struct reply r = {.status = status, .type = "text/plain; charset=utf-8"};
+	struct reply r = { .status = status,
+			   .type = "text/plain; charset=utf-8" };
 	char text[64];
 	int len;
 
@@ -165,7 +170,7 @@ int reply_redirect(struct conn *c, const struct request *rq)
 {
 	static const char type[] = "text/plain; charset=utf-8";
 	static const char text[] = "301 Moved Permanently\n";
-	struct reply r = {.status = 301, .type = type};
+	struct reply r = { .status = 301, .type = type };
 	struct slice path = rq->path;
 	int body = rq->method == METHOD_HEAD ? 0 : sizeof(text) - 1;
 
@@ -178,7 +183,8 @@ int reply_redirect(struct conn *c, const struct request *rq)
 	/* The location may be longer than r.fields: put it before the end. */
 	c->out_len -= 2;
 	c->out_len += snprintf(c->out + c->out_len, OUT_MAX - c->out_len,
-			       "Location: %.*s/%.*s\r\n\r\n%.*s", (int)path.len, path.p,
-			       (int)rq->query.len, rq->query.p, body, text);
+			       "Location: %.*s/%.*s\r\n\r\n%.*s", (int)path.len,
+			       path.p, (int)rq->query.len, rq->query.p, body,
+			       text);
 	return reply_flush(c);
 }

@@ -38,9 +38,9 @@ static int receive_head(struct conn *c)
 		ssize_t n;
 
 		/* Empty lines before a request are to be skipped. */
-		while (c->pos < c->len &&
-		       (c->in[c->pos] == '\n' ||
-			(c->pos + 1 < c->len && !memcmp(c->in + c->pos, "\r\n", 2))))
+		while (c->pos < c->len && (c->in[c->pos] == '\n' ||
+					   (c->pos + 1 < c->len &&
+					    !memcmp(c->in + c->pos, "\r\n", 2))))
 			c->pos += c->in[c->pos] == '\n' ? 1 : 2;
 		p = c->in + c->pos;
 		have = c->len - c->pos;
@@ -62,7 +62,8 @@ static int receive_head(struct conn *c)
 		memmove(c->in, p, c->len - c->pos);
 		c->len -= c->pos;
 		c->pos = 0;
-		n = uf_recv_until(c->fd, c->in + c->len, HEAD_MAX - c->len, 0, deadline);
+		n = uf_recv_until(c->fd, c->in + c->len, HEAD_MAX - c->len, 0,
+				  deadline);
 		if (n == -ETIMEDOUT && begun)
 			return -408;
 		if (n <= 0)
@@ -74,7 +75,7 @@ static int receive_head(struct conn *c)
 /* One request, one reply. Returns whether another may follow. */
 static bool serve_one(struct conn *c)
 {
-	struct request rq = {0};
+	struct request rq = { 0 };
 	int len = receive_head(c);
 	int status, err;
 
@@ -180,10 +181,12 @@ void *server_accept(void *arg)
 			connection_start(s, fd);
 		else if (atomic_load(&s->stopping))
 			return NULL;
-		else if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM || fd == -ENOBUFS)
+		else if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM ||
+			 fd == -ENOBUFS)
 			uf_sleep(RETRY_NS); /* until somebody closes */
 		else if (fd != -ECONNABORTED && fd != -EINTR && fd != -EAGAIN) {
-			fprintf(stderr, "httpd: accept failed: %s\n", strerror(-fd));
+			fprintf(stderr, "httpd: accept failed: %s\n",
+				strerror(-fd));
 			exit(1);
 		}
 	}

@@ -12,7 +12,6 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
-
 static bool exit_hangs;
 
 static void warn(void)
