@@ -235,7 +235,9 @@ TEST(nothing_is_left)
 		ASSERT_EQ(0, uf_runtime_destroy(rt));
 	}
 	EXPECT_EQ(fds, count_entries("/proc/self/fd"));
-	EXPECT_EQ(2 + 1, count_entries("/proc/self/task"));
+	/* Joined threads leave /proc a moment later. */
+	while (count_entries("/proc/self/task") > 2 + 1)
+		sched_yield();
 }
 
 struct across {
