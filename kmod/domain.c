@@ -136,7 +136,7 @@ void uf_domain_put(struct uf_domain *domain)
  */
 void uf_domain_close(struct uf_domain *domain)
 {
-	struct uf_thread *thread;
+	struct uf_thread *thread, *next;
 	bool runnable;
 	u32 id;
 
@@ -145,13 +145,14 @@ void uf_domain_close(struct uf_domain *domain)
 		raw_spin_lock_irq(&domain->lock);
 		thread = domain->threads[id];
 		runnable = thread && thread->state == UFIBER_THREAD_RUNNABLE;
-		/* Whom a server passes on to leaves as well, in a moment. */
-		if (thread)
-			uf_leave(thread);
+		next = thread ? uf_leave(thread) : NULL;
 		raw_spin_unlock_irq(&domain->lock);
 		if (runnable)
 			uf_thread_wake(thread);
+		if (next)
+			uf_thread_wake(next);
 		rcu_read_unlock();
+		cond_resched();
 	}
 	uf_domain_put(domain);
 }

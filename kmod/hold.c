@@ -4,6 +4,9 @@
  * one again, or is held until it does. This is task context with no kernel lock
  * held, the one place where a thread can be stopped without harm to others.
  *
+ * Task work also runs within a few calls (io_uring_enter, when it waits; stops
+ * for a debugger); there we leave the thread as it is.
+ *
  * Work for the thread may come while it is held. Signals: it goes to user mode,
  * where its handler runs without a server; it stays RUNNABLE and queued, is
  * granted a server whenever one is free, and if its fiber reaches the library
@@ -20,19 +23,20 @@
 #include "ufiber.h"
 
 /*
- * Is current about to repeat the system call it blocked in, no signal being the
- * cause? io_uring interrupts a sleeping submitter so (TIF_NOTIFY_SIGNAL). The
+ * Is current still in the system call that it blocked in, or about to repeat it,
+ * no signal being the cause? io_uring interrupts a sleeping submitter so (TIF_NOTIFY_SIGNAL). The
  * call has not ended: the thread will block again at once, and stays BLOCKED.
  * (If it is preempted just before, it comes here a second time, the marks of the
  * repetition gone, and may get a server only to block again; that is harmless.)
  */
-static bool uf_call_is_repeated(void)
+static bool uf_call_goes_on(void)
 {
 	struct pt_regs *regs = current_pt_regs();
 
 	if (task_sigpending(current) || syscall_get_nr(current, regs) < 0)
 		return false;
 	switch (syscall_get_error(current, regs)) {
+	case -ENOSYS:	/* no result yet: within the call */
 	case -ERESTARTSYS:
 	case -ERESTARTNOINTR:
 	case -ERESTARTNOHAND:
@@ -44,7 +48,7 @@ static bool uf_call_is_repeated(void)
 }
 
 /*
- * The repeated call may find what it waits for and return without having slept,
+ * The call may find what it waits for and return without having slept again,
  * so that no hook sees it and the thread runs on in user mode without a server.
  * A look at it after a little while bounds that: if it is still BLOCKED, yet
  * runs here, it is either there or will soon be. If it has slept or moved to
@@ -114,7 +118,7 @@ void uf_hold(struct uf_thread *thread, bool more_work)
 		return;
 	}
 	if (READ_ONCE(thread->state) == UFIBER_THREAD_BLOCKED &&
-	    uf_call_is_repeated()) {
+	    uf_call_goes_on()) {
 		hrtimer_start(&thread->recheck, ns_to_ktime(UF_RECHECK_NS),
 			      HRTIMER_MODE_REL_PINNED_HARD);
 		return;

@@ -60,7 +60,9 @@ static long uf_ioc_setup(struct uf_domain *domain, void __user *arg)
 		return -EINVAL;
 
 	uf_domain_layout(&setup);
-	mutex_lock(&domain->setup_mutex);
+	/* The answer below may fault, and wait for who knows what. */
+	if (mutex_lock_killable(&domain->setup_mutex))
+		return -EINTR;
 	if (domain->ready)
 		ret = current->mm == domain->mm ? -EBUSY : -EPERM;
 	/* The answer first: if it cannot be given, nothing has been done. */

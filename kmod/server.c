@@ -28,8 +28,7 @@
 
 void uf_set_state(struct uf_thread *thread, enum ufiber_thread_state state)
 {
-	/* After thread->server, which uf_wait() reads without the lock. */
-	smp_store_release(&thread->state, state);
+	WRITE_ONCE(thread->state, state);
 	/* After the words that go with it: see the order above. */
 	smp_store_release(&thread->shared->state, state);
 }
@@ -37,7 +36,7 @@ void uf_set_state(struct uf_thread *thread, enum ufiber_thread_state state)
 static void uf_own(struct uf_server *server, struct uf_thread *thread)
 {
 	server->holder = thread;
-	thread->server = server;
+	WRITE_ONCE(thread->server, server);
 	WRITE_ONCE(thread->shared->server, server->id);
 	uf_set_state(thread, UFIBER_THREAD_RUNNING);
 	WRITE_ONCE(server->shared->grants, ++server->grants);
@@ -66,7 +65,7 @@ struct uf_server *uf_release(struct uf_thread *thread,
 	uf_set_state(thread, state);
 	if (!server)
 		return NULL;
-	thread->server = NULL;
+	WRITE_ONCE(thread->server, NULL);
 	thread->last = server;
 	server->holder = NULL;
 	WRITE_ONCE(thread->shared->server, UFIBER_NONE);
@@ -163,16 +162,15 @@ static bool uf_take_free(struct uf_thread *thread)
 	if (server && uf_take_polling(server, thread))
 		return true;
 	server = uf_vacant_server(thread);
-	if (server) {
+	if (server)
 		uf_grant(server, thread);
-		return true;
-	}
-	return uf_take_any_polling(thread);
+	return server;
 }
 
 /*
  * Find a server for @thread, which has none: a free one now (returns true), or
- * queue it as RUNNABLE.
+ * queue it as RUNNABLE. The look for one that another thread polls comes last,
+ * and once, since it reads every server's owner word.
  */
 bool uf_take_or_queue(struct uf_thread *thread)
 {

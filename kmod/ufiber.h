@@ -113,7 +113,7 @@ struct uf_thread {
 	struct list_head link;			/* L, in runnable or standby */
 	bool standby;				/* L, which of the two */
 	bool left;				/* L, no longer in the domain */
-	bool waiting;				/* OL, in uf_wait(); O if RUNNING */
+	bool waiting;				/* OL, in uf_wait(); O if no longer IDLE */
 	bool aside;				/* O, about to sleep but does not */
 	bool held;				/* O, sleeps in uf_hold() */
 	bool attached;				/* O, the hook is in place */
@@ -122,7 +122,8 @@ struct uf_thread {
 	bool cancelled;				/* L, WAKE with CANCEL came */
 	bool mid_wait;				/* O, a signal broke its WAIT */
 	bool expired;				/* O, a WAIT has timed out, but holds */
-	u8 skip_aside;				/* O, hand-overs to sleep after at once */
+	u16 skip_aside;				/* O, hand-overs yet to sleep after */
+	u16 aside_skips;			/* O, how many that were to be */
 	u64 blocks;				/* L */
 	u64 holds;				/* L */
 

@@ -7,6 +7,7 @@
  * by user mode, and must not begin again. mid_wait remembers that.
  */
 #include <linux/hrtimer.h>
+#include <linux/jiffies.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
 
@@ -86,8 +87,11 @@ static int uf_begin_wait(struct uf_thread *thread,
 		if (!uf_accepts_server(next) || !thread->server)
 			return -EAGAIN;
 	}
+	if (!thread->mid_wait || (args->flags & UFIBER_WAIT_ACQUIRE))
+		thread->expired = false;
 	if (thread->cancelled) {
 		thread->cancelled = false;
+		thread->expired = false;
 		thread->mid_wait = false;
 		*wake = uf_give_up(thread, 0, NULL);
 		return -ECANCELED;
@@ -175,9 +179,14 @@ static bool uf_end_wait(struct uf_thread *thread, u32 flags, int ret,
 		uf_dequeue(thread);
 		uf_set_state(thread, UFIBER_THREAD_IDLE);
 	} else {
-		/* A signal. RUNNABLE stays queued, and may be granted a server. */
+		/*
+		 * A signal. RUNNABLE stays queued, and may be granted a server.
+		 * Or robbed at once of what it was granted, since user mode
+		 * wrote POLLING for it: then no signal repeats the call.
+		 */
 		*result = task_sigpending(current) ? -ERESTARTSYS :
-						     -ERESTARTNOINTR;
+			  ret == -EINTR		   ? -ERESTARTNOINTR :
+						     -EINTR;
 		thread->mid_wait = true;
 		if (thread->state == UFIBER_THREAD_IDLE)
 			uf_dequeue(thread);
@@ -189,6 +198,9 @@ static bool uf_wait_args_ok(const struct ufiber_wait *args)
 {
 	u32 flags = args->flags;
 
+	/* The usual ones first. */
+	if (flags == UFIBER_WAIT_HANDOVER)
+		return !args->reserved && !args->timeout;
 	if ((flags & ~UF_WAIT_FLAGS) || args->reserved)
 		return false;
 	if ((flags & UFIBER_WAIT_ACQUIRE) &&
@@ -206,8 +218,12 @@ static bool uf_wait_args_ok(const struct ufiber_wait *args)
  * caller works with in turns. So the caller steps aside before it sleeps: it
  * stays on the run queue and lets the next thread run. If the server has come
  * back by the time it runs again, neither needed to be put to sleep and woken,
- * which is half of the cost. If not, the attempt cost one more switch; then it
- * is not made again for some time.
+ * which is half of the cost.
+ *
+ * If it has not, the attempt cost one more switch. And if a third task wanted
+ * the CPU, yield_to() gave that a whole slice too, which the tick betrays. After
+ * either, hand-overs go without the attempt, twice as many each time; a success
+ * halves the number.
  *
  * A thread that stands aside need not be woken, since it looks at its state
  * before it sleeps:
@@ -220,7 +236,7 @@ static bool uf_wait_args_ok(const struct ufiber_wait *args)
  *
  * If (b) reads true, it comes before (c), so (d) comes after (a) and sees it.
  */
-#define UF_SKIP_ASIDE 31
+#define UF_MAX_SKIPS 8191
 
 static bool uf_stands_aside(struct uf_thread *thread)
 {
@@ -230,13 +246,20 @@ static bool uf_stands_aside(struct uf_thread *thread)
 
 static void uf_step_aside(struct uf_thread *thread, struct task_struct *next)
 {
+	unsigned long start = jiffies;
+
 	if (need_resched())
 		cond_resched();
 	else if (task_cpu(next) == raw_smp_processor_id())
 		yield_to(next, false);
 	WRITE_ONCE(thread->aside, false);				/* (c) */
-	if (READ_ONCE(thread->state) != UFIBER_THREAD_RUNNING)
-		thread->skip_aside = UF_SKIP_ASIDE;
+	if (READ_ONCE(thread->state) == UFIBER_THREAD_RUNNING &&
+	    !time_after(jiffies, start)) {
+		thread->aside_skips /= 2;
+		return;
+	}
+	thread->aside_skips = min(2 * thread->aside_skips + 1, UF_MAX_SKIPS);
+	thread->skip_aside = thread->aside_skips;
 }
 
 /* Sleep until the wait is over; returns what the call returns. */
@@ -266,6 +289,7 @@ long uf_wait(struct uf_thread *thread, const struct ufiber_wait *args)
 {
 	struct uf_domain *domain = thread->domain;
 	struct uf_thread *next = NULL;
+	struct uf_server *server;
 	struct task_struct *task;
 	bool wake;
 	long ret;
@@ -299,14 +323,17 @@ long uf_wait(struct uf_thread *thread, const struct ufiber_wait *args)
 		put_task_struct(task);
 	if (!thread->waiting)
 		return ret;
-	/* Pairs with the release in uf_set_state(). */
-	if (smp_load_acquire(&thread->state) != UFIBER_THREAD_RUNNING ||
-	    thread->expired)
+	/*
+	 * Granted? Then the lock is not needed: others look at waiting only if
+	 * the state is IDLE. They can still rob us, if user mode says POLLING,
+	 * so the server is read once; it lives as long as the domain.
+	 */
+	server = READ_ONCE(thread->server);
+	if (!server || thread->expired)
 		return uf_wait_sleep(thread, args);
-	/* Granted: only current can change it now, so the lock is not needed. */
 	thread->waiting = false;
 	thread->mid_wait = false;
-	return thread->server->id;
+	return server->id;
 }
 
 /* What a WAKE without flags does to @thread; returns it if it is to be woken. */

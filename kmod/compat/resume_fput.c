@@ -22,9 +22,9 @@ static int uf_resume_release(struct inode *inode, struct file *file)
 
 	if (!thread)
 		return 0;
+	WRITE_ONCE(thread->resume_queued, 0);
 	/* By another if the thread was exiting already: see fput(). */
 	if (current == thread->task && !(current->flags & PF_EXITING)) {
-		WRITE_ONCE(thread->resume_queued, 0);
 		uf_resume_prepare(thread);
 		uf_hold(thread, uf_file_task_work(file)->next);
 	}
@@ -60,7 +60,7 @@ void uf_resume_queue(struct uf_thread *thread)
 {
 	struct file *file;
 
-	if (in_hardirq() || xchg(&thread->resume_queued, 1))
+	if (in_interrupt() || xchg(&thread->resume_queued, 1))
 		return;
 	file = thread->resume.file;
 	if (!file) {

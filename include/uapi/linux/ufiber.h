@@ -8,7 +8,10 @@
  * number of registered *threads*, of which at most one holds a given server.
  * When the thread that holds a server blocks in the kernel, the module passes
  * the server to another thread at once; when the blocked thread is about to
- * return to user mode it is held there until it has a server again.
+ * return to user mode it is held there until it has a server again. (A signal
+ * takes it to user mode without one, for its handler; it is RUNNABLE then and
+ * gets one as soon as there is one. So it may run on without; WAIT with ACQUIRE
+ * tells and waits.)
  *
  * Thread states and what moves a thread between them:
  *
@@ -302,7 +305,8 @@ struct ufiber_query {
  *
  * Errors of every call, the first that applies:
  *   EBADFD  the domain has not been set up (all calls but SETUP)
- *   EPERM   the domain belongs to another process (or to this one before exec)
+ *   EPERM   the domain belongs to another address space: another process, or
+ *           this one before exec
  *   ENOTTY  no such call
  *   EFAULT  the argument cannot be read or written
  *   EINVAL  size below the first version's, an unknown flag, a non-zero padding
@@ -354,8 +358,9 @@ struct ufiber_query {
  * caller keeps its server (or becomes RUNNABLE if it has none), and a HANDOVER
  * does not take place.
  *
- * With ACQUIRE the call gives nothing up: it returns at once if the caller
- * holds a server, else the caller is RUNNABLE until it gets one.
+ * With ACQUIRE the call gives nothing up (unless a CANCEL came before): it
+ * returns at once if the caller holds a server, else the caller is RUNNABLE
+ * until it gets one.
  *
  * Returns the number of the server that the thread now holds, or
  *   EINVAL     flags do not go together, @next is the caller, @next without
