@@ -6,6 +6,8 @@
 #ifndef UF_ATOMIC_H
 #define UF_ATOMIC_H
 
+/* Columns read better here. */
+/* clang-format off */
 #define likely(x)	__builtin_expect(!!(x), 1)
 #define unlikely(x)	__builtin_expect(!!(x), 0)
 
@@ -35,5 +37,6 @@
 
 #define container_of(ptr, type, member) \
 	((type *)((char *)(ptr) - offsetof(type, member)))
+/* clang-format on */
 
 #endif /* UF_ATOMIC_H */

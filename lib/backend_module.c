@@ -2,6 +2,8 @@
 /* The backend of the kernel module: a domain of /dev/ufiber per runtime. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -24,10 +26,14 @@ static int module_open(struct uf_runtime *rt)
 	case -ENOENT:
 	case -ENXIO:
 	case -ENODEV:
-		return uf_fail(-ENODEV, UFIBER_DEVICE " is not there: load the module (modprobe ufiber, or insmod ufiber.ko), or use backend \"none\"");
+		return uf_fail(
+			-ENODEV, UFIBER_DEVICE
+			" is not there: load the module (modprobe ufiber, or insmod ufiber.ko), or use backend \"none\"");
 	case -EACCES:
 	case -EPERM:
-		return uf_fail(-EACCES, UFIBER_DEVICE " may not be opened: give this user read and write permission for it, or use backend \"none\"");
+		return uf_fail(
+			-EACCES, UFIBER_DEVICE
+			" may not be opened: give this user read and write permission for it, or use backend \"none\"");
 	default:
 		return uf_fail(error, "cannot open " UFIBER_DEVICE ": %s",
 			       strerrordesc_np(-error));
@@ -44,7 +50,9 @@ static int module_map(struct uf_runtime *rt)
 	char *map;
 
 	if (ioctl(rt->fd, UFIBER_IOC_SETUP, &setup))
-		return uf_fail(-errno, UFIBER_DEVICE " cannot set up %u servers and %u threads: %s; do module and library have one version?",
+		return uf_fail(-errno,
+			       UFIBER_DEVICE
+			       " cannot set up %u servers and %u threads: %s; do module and library have one version?",
 			       rt->nr_servers, rt->max_threads,
 			       strerrordesc_np(errno));
 	map = mmap(NULL, setup.mmap_size, PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -119,9 +127,21 @@ static int module_standby(struct uf_thread *t)
 	return wait_for_server(t, UFIBER_WAIT_STANDBY);
 }
 
+/* It must end with a server: what a cancel is for is seen at the next standby. */
 static void module_acquire(struct uf_thread *t)
 {
-	wait_for_server(t, UFIBER_WAIT_ACQUIRE);
+	int ret;
+
+	do {
+		ret = wait_for_server(t, UFIBER_WAIT_ACQUIRE);
+	} while (ret == -ECANCELED);
+	if (ret < 0) {
+		fprintf(stderr,
+			"libufiber: a thread cannot get a server (%s): was the descriptor of " UFIBER_DEVICE
+			" closed?\n",
+			strerrordesc_np(-ret));
+		abort();
+	}
 }
 
 static void module_cancel(struct uf_thread *t)

@@ -14,10 +14,8 @@ static int none_setup(struct uf_runtime *rt)
 	unsigned int i;
 
 	rt->shared_domain = calloc(1, sizeof(*rt->shared_domain));
-	rt->shared_servers = calloc(rt->nr_servers,
-				    sizeof(*rt->shared_servers));
-	rt->shared_threads = calloc(rt->nr_servers,
-				    sizeof(*rt->shared_threads));
+	rt->shared_servers = calloc(rt->nr_servers, sizeof(*rt->shared_servers));
+	rt->shared_threads = calloc(rt->nr_servers, sizeof(*rt->shared_threads));
 	if (!rt->shared_domain || !rt->shared_servers || !rt->shared_threads)
 		return uf_fail(-ENOMEM, "out of memory");
 	rt->shared_domain->nr_standby = 1;

@@ -10,9 +10,9 @@
 #include "internal.h"
 
 /* Defaults. */
-#define UF_STACK_SIZE		((size_t)65536)
-#define UF_RING_ENTRIES		256U
-#define UF_BLOCKED_THREADS	256U
+#define UF_STACK_SIZE ((size_t)65536)
+#define UF_RING_ENTRIES 256U
+#define UF_BLOCKED_THREADS 256U
 
 static __thread char error_text[256];
 
@@ -54,7 +54,8 @@ static int check_servers(struct uf_config *c)
 	if (!c->max_threads)
 		c->max_threads = c->servers + UF_BLOCKED_THREADS;
 	if (c->max_threads < c->servers || c->max_threads > UFIBER_MAX_THREADS)
-		return uf_fail(-EINVAL, "config.max_threads is %u: from config.servers (%u) to %u",
+		return uf_fail(-EINVAL,
+			       "config.max_threads is %u: from config.servers (%u) to %u",
 			       c->max_threads, c->servers, UFIBER_MAX_THREADS);
 	return 0;
 }
@@ -86,7 +87,8 @@ int uf_config_read(struct uf_config *out, const struct uf_config *config)
 	*out = (struct uf_config)UF_CONFIG_INIT;
 	if (config) {
 		if (config->size != sizeof(*config))
-			return uf_fail(-EINVAL, "config.size is %zu: sizeof(struct uf_config) is %zu, UF_CONFIG_INIT sets it",
+			return uf_fail(-EINVAL,
+				       "config.size is %zu: sizeof(struct uf_config) is %zu, UF_CONFIG_INIT sets it",
 				       config->size, sizeof(*config));
 		*out = *config;
 	}

@@ -30,8 +30,8 @@ static void publish_end(struct uf_thread *t, struct uf_fiber *fiber)
 	uint32_t state = smp_load_acquire(&fiber->state);
 	uint32_t old;
 
-	while ((old = cmpxchg(&fiber->state, state,
-			      state_after_end(state))) != state)
+	while ((old = cmpxchg(&fiber->state, state, state_after_end(state))) !=
+	       state)
 		state = old;
 	if (state == UF_FIBER_DETACHED)
 		uf_stack_free(fiber);

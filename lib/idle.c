@@ -65,8 +65,7 @@ static bool has_work(struct uf_runtime *rt)
 }
 
 /* Send a completion to a server's ring, from where we can. */
-static void poke(struct uf_runtime *rt, struct uf_thread *t,
-		 struct uf_server *s)
+static void poke(struct uf_runtime *rt, struct uf_thread *t, struct uf_server *s)
 {
 	if (!t || !uf_ring_poke(t, s))
 		uf_doorbell_poke(&rt->doorbell, s);
@@ -119,15 +118,15 @@ static bool claim_any(struct uf_runtime *rt, struct uf_thread *t,
  */
 void uf_kick(struct uf_runtime *rt, struct uf_thread *t, struct uf_server *near)
 {
-	smp_mb();				/* W2 */
+	smp_mb(); /* W2 */
 	while (unlikely(READ_ONCE(rt->nr_asleep))) {
 		if (cmpxchg(&rt->searching, 0, 1))
 			return;
 		if (claim_any(rt, t, near))
 			return;
-		WRITE_ONCE(rt->searching, 0);	/* E1 */
-		smp_mb();			/* E2 */
-		if (!has_work(rt))		/* E3 */
+		WRITE_ONCE(rt->searching, 0); /* E1 */
+		smp_mb(); /* E2 */
+		if (!has_work(rt)) /* E3 */
 			return;
 	}
 }
@@ -135,9 +134,9 @@ void uf_kick(struct uf_runtime *rt, struct uf_thread *t, struct uf_server *near)
 /* Give the credit back; @t as for uf_kick(). */
 void uf_search_end(struct uf_runtime *rt, struct uf_thread *t)
 {
-	WRITE_ONCE(rt->searching, 0);		/* E1 */
-	smp_mb();				/* E2 */
-	if (has_work(rt))			/* E3 */
+	WRITE_ONCE(rt->searching, 0); /* E1 */
+	smp_mb(); /* E2 */
+	if (has_work(rt)) /* E3 */
 		uf_kick(rt, t, t ? uf_server(t) : rt->servers);
 }
 
@@ -203,16 +202,22 @@ bool uf_idle(struct uf_thread *t)
 	uint32_t held = UFIBER_OWNER(UFIBER_SERVER_HELD, t->id);
 	uint32_t polling = UFIBER_OWNER(UFIBER_SERVER_POLLING, t->id);
 	uint64_t deadline = uf_timers_next(s);
-	bool sleepy = announce(t, s);			/* S1 */
+	bool sleepy = announce(t, s); /* S1 */
 
-	cmpxchg(owner, held, polling);			/* S2 */
-	if (sleepy && !READ_ONCE(rt->stop) &&
-	    !READ_ONCE(rt->shared_domain->nr_runnable) &&
-	    !has_work(rt))				/* S3 */
-		uf_ring_wait(s, deadline);		/* S4 */
-	if (cmpxchg(owner, polling, held) != polling) {
-		robbed(t, s);
-		return false;
+	/*
+	 * S2. It fails if the module, on another processor, is still about to
+	 * write the owner word of a server that it has just granted to a thread
+	 * in user mode (after a signal); then this is no time to sleep.
+	 */
+	if (cmpxchg(owner, held, polling) == held) {
+		if (sleepy && !READ_ONCE(rt->stop) &&
+		    !READ_ONCE(rt->shared_domain->nr_runnable) &&
+		    !has_work(rt)) /* S3 */
+			uf_ring_wait(s, deadline); /* S4 */
+		if (cmpxchg(owner, polling, held) != polling) {
+			robbed(t, s);
+			return false;
+		}
 	}
 	awake(t, s);
 	return true;

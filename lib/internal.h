@@ -41,8 +41,8 @@
 #include "sanitizer.h"
 #include "switch.h"
 
-#define __cacheline_aligned	__attribute__((aligned(UF_CACHE_LINE)))
-#define __printf(fmt, args)	__attribute__((format(printf, fmt, args)))
+#define __cacheline_aligned __attribute__((aligned(UF_CACHE_LINE)))
+#define __printf(fmt, args) __attribute__((format(printf, fmt, args)))
 
 struct uf_thread;
 struct uf_server;
@@ -233,8 +233,7 @@ unsigned int uf_runq_steal(struct uf_runq *from, struct uf_runq *to);
 
 /* ---------------------------------------------------------------- threads */
 
-typedef void uf_finish_fn(struct uf_thread *t, struct uf_fiber *prev,
-			  void *arg);
+typedef void uf_finish_fn(struct uf_thread *t, struct uf_fiber *prev, void *arg);
 
 /**
  * struct uf_finish - what to do once a switch away from a fiber is complete

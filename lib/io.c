@@ -62,8 +62,7 @@ static bool timed_out(const struct uf_io *io, uint64_t deadline)
  * this server's holder can complete the request, which is we until the switch
  * is done.
  */
-static int io_wait(struct uf_io *io, struct io_uring_sqe *sqe,
-		   uint64_t deadline)
+static int io_wait(struct uf_io *io, struct io_uring_sqe *sqe, uint64_t deadline)
 {
 	struct uf_thread *t = uf_thread_self();
 
@@ -93,8 +92,7 @@ ssize_t uf_read(int fd, void *buf, size_t count)
 	return uf_read_until(fd, buf, count, UF_FOREVER);
 }
 
-ssize_t uf_write_until(int fd, const void *buf, size_t count,
-		       uint64_t deadline)
+ssize_t uf_write_until(int fd, const void *buf, size_t count, uint64_t deadline)
 {
 	struct uf_io io;
 	struct io_uring_sqe *sqe = io_begin(&io, deadline);

@@ -59,7 +59,8 @@ static int choose_backend(struct uf_runtime *rt, const char *name)
 	}
 	if (!name)
 		return error;
-	return uf_fail(-EINVAL, "config.backend or the environment's UFIBER_BACKEND is \"%s\": it must be \"module\" or \"none\"",
+	return uf_fail(-EINVAL,
+		       "config.backend or the environment's UFIBER_BACKEND is \"%s\": it must be \"module\" or \"none\"",
 		       name);
 }
 
@@ -68,13 +69,21 @@ static int ring_error(int error)
 	switch (error) {
 	case -EPERM:
 	case -EACCES:
-		return uf_fail(-EPERM, "io_uring is forbidden here: see the sysctl kernel.io_uring_disabled (0 allows it), or the container's seccomp profile");
+		return uf_fail(
+			-EPERM,
+			"io_uring is forbidden here: see the sysctl kernel.io_uring_disabled (0 allows it), or the container's seccomp profile");
 	case -ENOSYS:
-		return uf_fail(-ENOSYS, "this kernel has no io_uring (CONFIG_IO_URING), or a seccomp profile hides it");
+		return uf_fail(
+			-ENOSYS,
+			"this kernel has no io_uring (CONFIG_IO_URING), or a seccomp profile hides it");
 	case -EINVAL:
-		return uf_fail(-ENOSYS, "this kernel's io_uring is too old: Linux 6.1 is needed");
+		return uf_fail(
+			-ENOSYS,
+			"this kernel's io_uring is too old: Linux 6.1 is needed");
 	case -ENOMEM:
-		return uf_fail(-ENOMEM, "no memory for the io_uring rings: raise RLIMIT_MEMLOCK (ulimit -l) or the memory cgroup's limit, or lower config.ring_entries");
+		return uf_fail(
+			-ENOMEM,
+			"no memory for the io_uring rings: raise RLIMIT_MEMLOCK (ulimit -l) or the memory cgroup's limit, or lower config.ring_entries");
 	default:
 		return uf_fail(error, "cannot create an io_uring ring: %s",
 			       strerrordesc_np(-error));
@@ -180,7 +189,9 @@ int uf_runtime_create(struct uf_runtime **rt, const struct uf_config *config)
 	int error;
 
 	if (uf_self())
-		return uf_fail(-EDEADLK, "a fiber would block its server while the threads start: create runtimes from plain threads");
+		return uf_fail(
+			-EDEADLK,
+			"a fiber would block its server while the threads start: create runtimes from plain threads");
 	error = uf_config_read(&values, config);
 	if (error)
 		return error;
@@ -193,7 +204,7 @@ int uf_runtime_create(struct uf_runtime **rt, const struct uf_config *config)
 		free_runtime(new);
 		return error;
 	}
-	uf_fail(0, "%s", "");	/* backends that were tried have left theirs */
+	uf_fail(0, "%s", ""); /* backends that were tried have left theirs */
 	*rt = new;
 	return 0;
 }

@@ -15,8 +15,7 @@ static bool try_take(void *object, struct uf_fiber *self)
 	return true;
 }
 
-static int wait_slow(struct uf_thread **t, struct uf_sem *sem,
-		     uint64_t deadline)
+static int wait_slow(struct uf_thread **t, struct uf_sem *sem, uint64_t deadline)
 {
 	if (deadline == UF_FOREVER) {
 		*t = uf_waitq_wait(*t, &sem->guard, &sem->waiters);

@@ -142,7 +142,8 @@ int uf_threads_start(struct uf_runtime *rt)
 		if (!error)
 			continue;
 		started(rt, n - i + 1);
-		return uf_fail(error, "cannot start thread %u of %u: %s; see ulimit -u, the cgroup's pids.max, kernel.threads-max",
+		return uf_fail(error,
+			       "cannot start thread %u of %u: %s; see ulimit -u, the cgroup's pids.max, kernel.threads-max",
 			       i + 1, n, strerrordesc_np(-error));
 	}
 	started(rt, 1);

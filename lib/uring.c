@@ -71,7 +71,8 @@ void uf_ring_reap(struct uf_thread *t, struct uf_server *s)
 
 	if (must_enter(&s->ring))
 		io_uring_get_events(&s->ring);
-	io_uring_for_each_cqe(&s->ring, head, cqe) {
+	io_uring_for_each_cqe(&s->ring, head, cqe)
+	{
 		uf_io_complete(t, cqe);
 		n++;
 	}
@@ -149,7 +150,7 @@ bool uf_ring_poke(struct uf_thread *t, struct uf_server *target)
 		uf_count(s->wakes);
 	}
 	uf_ring_submit(s);
-	return true;
+	return !io_uring_sq_ready(&s->ring);
 }
 
 /* The same from a thread that holds no server, and always sent. */

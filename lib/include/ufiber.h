@@ -71,8 +71,10 @@ struct uf_config {
 };
 
 #define UF_STACK_MIN ((size_t)16384)
+/* clang-format off */
 #define UF_CONFIG_INIT \
 	{ .size = sizeof(struct uf_config) }
+/* clang-format on */
 
 /**
  * uf_runtime_create - start a runtime
@@ -183,8 +185,10 @@ struct uf_attr {
 	unsigned int flags;
 };
 
+/* clang-format off */
 #define UF_ATTR_INIT \
 	{ .size = sizeof(struct uf_attr) }
+/* clang-format on */
 
 /**
  * uf_create - make a fiber, ready to run
@@ -289,8 +293,7 @@ int uf_sleep(uint64_t ns);
 ssize_t uf_read(int fd, void *buf, size_t count);
 ssize_t uf_read_until(int fd, void *buf, size_t count, uint64_t deadline);
 ssize_t uf_write(int fd, const void *buf, size_t count);
-ssize_t uf_write_until(int fd, const void *buf, size_t count,
-		       uint64_t deadline);
+ssize_t uf_write_until(int fd, const void *buf, size_t count, uint64_t deadline);
 ssize_t uf_pread(int fd, void *buf, size_t count, off_t offset);
 ssize_t uf_pread_until(int fd, void *buf, size_t count, off_t offset,
 		       uint64_t deadline);
@@ -347,8 +350,10 @@ struct uf_mutex {
 	struct uf_waitq waiters;
 };
 
+/* clang-format off */
 #define UF_MUTEX_INIT \
 	{ 0 }
+/* clang-format on */
 
 /**
  * uf_mutex_lock - take the mutex, parking until it is free
@@ -378,8 +383,10 @@ struct uf_sem {
 	struct uf_waitq waiters;
 };
 
+/* clang-format off */
 #define UF_SEM_INIT(v) \
 	{ .value = (v) }
+/* clang-format on */
 
 /**
  * uf_sem_wait - take one, parking while there is none

@@ -10,10 +10,11 @@
 #include <sched.h>
 #include <signal.h>
 
-#define NEEDS_MODULE(rt)						\
-	do {								\
-		if (!strcmp(uf_runtime_backend(rt), "none"))		\
-			SKIP(return, "backend none: a block stalls the server"); \
+#define NEEDS_MODULE(rt)                                                       \
+	do {                                                                   \
+		if (!strcmp(uf_runtime_backend(rt), "none"))                   \
+			SKIP(return,                                           \
+				   "backend none: a block stalls the server"); \
 	} while (0)
 
 /* A pipe that is read from by a bare system call. */

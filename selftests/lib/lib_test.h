@@ -26,6 +26,7 @@ static inline int lib_test_bail(int assert, struct __test_metadata *t)
 	return __bail(assert, t);
 }
 
+/* clang-format off */
 #undef OPTIONAL_HANDLER
 #define OPTIONAL_HANDLER(_assert) \
 	for (; _metadata->trigger; _metadata->trigger = \
@@ -76,5 +77,6 @@ const char *__asan_default_options(void)
 {
 	return "handle_segv=0:handle_abort=0";
 }
+/* clang-format on */
 
 #endif /* LIB_TEST_H */

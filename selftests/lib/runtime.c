@@ -24,17 +24,25 @@ TEST(bad_configs)
 	const struct bad_config cases[] = {
 		{ { .size = 1 }, -EINVAL, "UF_CONFIG_INIT" },
 		{ { .size = sizeof(struct uf_config), .servers = 100000 },
-		  -EINVAL, "servers" },
-		{ { .size = sizeof(struct uf_config), .servers = 2,
-		    .max_threads = 1 }, -EINVAL, "max_threads" },
+		  -EINVAL,
+		  "servers" },
+		{ { .size = sizeof(struct uf_config),
+		    .servers = 2,
+		    .max_threads = 1 },
+		  -EINVAL,
+		  "max_threads" },
 		{ { .size = sizeof(struct uf_config), .max_threads = ~0U },
-		  -EINVAL, "max_threads" },
+		  -EINVAL,
+		  "max_threads" },
 		{ { .size = sizeof(struct uf_config), .stack_size = 1 },
-		  -EINVAL, "stack_size" },
+		  -EINVAL,
+		  "stack_size" },
 		{ { .size = sizeof(struct uf_config), .stack_size = SIZE_MAX },
-		  -EINVAL, "stack_size" },
+		  -EINVAL,
+		  "stack_size" },
 		{ { .size = sizeof(struct uf_config), .backend = "best" },
-		  -EINVAL, "\"module\" or \"none\"" },
+		  -EINVAL,
+		  "\"module\" or \"none\"" },
 	};
 	struct uf_runtime *const untouched = (void *)cases;
 	struct uf_runtime *rt = untouched;
@@ -44,9 +52,9 @@ TEST(bad_configs)
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		EXPECT_EQ(cases[i].error,
 			  uf_runtime_create(&rt, &cases[i].config))
-			TH_LOG("case %u", i);
+		TH_LOG("case %u", i);
 		EXPECT_NE(NULL, strstr(uf_strerror(), cases[i].text))
-			TH_LOG("case %u: %s", i, uf_strerror());
+		TH_LOG("case %u: %s", i, uf_strerror());
 		EXPECT_EQ(untouched, rt);
 	}
 	ASSERT_EQ(0, uf_runtime_create(&rt, NULL));
@@ -285,8 +293,8 @@ TEST(two_runtimes)
 
 	CREATE_RUNTIME(&rt[0], 2);
 	CREATE_RUNTIME(&rt[1], 1);
-	ASSERT_EQ(0, uf_create(rt[0], &across.first, NULL, wait_and_post,
-			       &across));
+	ASSERT_EQ(0,
+		  uf_create(rt[0], &across.first, NULL, wait_and_post, &across));
 	ASSERT_EQ(0, uf_create(rt[1], &second, NULL, post_and_wait, &across));
 	ASSERT_EQ(0, uf_join(second, NULL));
 	EXPECT_EQ(0, uf_runtime_destroy(rt[1]));

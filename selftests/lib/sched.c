@@ -5,23 +5,25 @@
 #include <sched.h>
 #include <sys/resource.h>
 
-FIXTURE(servers) {
+FIXTURE(servers)
+{
 	struct uf_runtime *rt;
 };
 
-FIXTURE_VARIANT(servers) {
+FIXTURE_VARIANT(servers)
+{
 	unsigned int n;
 };
 
-FIXTURE_VARIANT_ADD(servers, one) {
+FIXTURE_VARIANT_ADD(servers, one){
 	.n = 1,
 };
 
-FIXTURE_VARIANT_ADD(servers, two) {
+FIXTURE_VARIANT_ADD(servers, two){
 	.n = 2,
 };
 
-FIXTURE_VARIANT_ADD(servers, four) {
+FIXTURE_VARIANT_ADD(servers, four){
 	.n = 4,
 };
 
@@ -273,8 +275,8 @@ FIBER_TEST(yield_is_fair, 1)
 
 	for (i = 0; i < 3; i++) {
 		attr.name = names[i];
-		ASSERT_EQ(0, uf_create(NULL, &fiber[i], &attr, log_turns,
-				       &order));
+		ASSERT_EQ(0,
+			  uf_create(NULL, &fiber[i], &attr, log_turns, &order));
 	}
 	for (i = 0; i < 3; i++)
 		JOIN(fiber[i]);

@@ -158,8 +158,8 @@ static char *use_maps(size_t *size)
 	long i;
 
 	*size = n * page;
-	map = mmap(NULL, *size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS |
-		   MAP_NORESERVE, -1, 0);
+	map = mmap(NULL, *size, PROT_NONE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (map == MAP_FAILED)
 		return NULL;
 	for (i = 1; i < n; i += 2)

@@ -5,9 +5,9 @@
 #include <pthread.h>
 #include <sched.h>
 
-#define WORKERS	64
-#define TURNS	200
-#define LOCKS	8
+#define WORKERS 64
+#define TURNS 200
+#define LOCKS 8
 
 struct stress {
 	struct __test_metadata *metadata;
@@ -210,6 +210,59 @@ TEST(two_servers)
 TEST(eight_servers)
 {
 	stress_servers(_metadata, 8);
+}
+
+#define RING 12
+#define LAPS 3000
+
+struct runner {
+	struct __test_metadata *metadata;
+	struct uf_sem baton;
+	struct runner *next;
+};
+
+/* Yields between receiving and passing on, with something in each register. */
+static void *run(void *arg)
+{
+	struct runner *r = arg;
+	struct __test_metadata *_metadata = r->metadata;
+	uint64_t sum = 0;
+	int i;
+
+	for (i = 0; i < LAPS; i++) {
+		ASSERT_EQ(0, uf_sem_wait(&r->baton));
+		uf_yield();
+		ASSERT_EQ(0, uf_sem_post(&r->next->baton));
+		uf_yield();
+		sum += i;
+	}
+	ASSERT_EQ((uint64_t)LAPS * (LAPS - 1) / 2, sum);
+	return NULL;
+}
+
+/*
+ * Several batons in a ring of runners: queues run empty and are stolen from all
+ * the time, of fibers that have only just been switched away from.
+ */
+TEST(stealing)
+{
+	struct runner runner[RING];
+	struct uf_fiber *fiber[RING];
+	struct uf_runtime *rt;
+	int i;
+
+	CREATE_RUNTIME(&rt, 4);
+	for (i = 0; i < RING; i++)
+		runner[i] = (struct runner){
+			.metadata = _metadata,
+			.baton = UF_SEM_INIT(i % 2),
+			.next = &runner[(i + 1) % RING],
+		};
+	for (i = 0; i < RING; i++)
+		ASSERT_EQ(0, uf_create(rt, &fiber[i], NULL, run, &runner[i]));
+	for (i = 0; i < RING; i++)
+		ASSERT_EQ(0, uf_join(fiber[i], NULL));
+	ASSERT_EQ(0, uf_runtime_destroy(rt));
 }
 
 TEST_HARNESS_MAIN

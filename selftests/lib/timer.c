@@ -119,8 +119,8 @@ static void *nap(void *arg)
 	int i;
 
 	for (i = 0; i < 50; i++) {
-		uint64_t deadline = uf_now() +
-				    random_number(&napper->seed) % 500000;
+		uint64_t deadline =
+			uf_now() + random_number(&napper->seed) % 500000;
 
 		if (i % 2) {
 			ASSERT_EQ(0, uf_sleep_until(deadline));

@@ -32,8 +32,8 @@
  *
  * Returns what was passed by whoever resumed this context.
  */
-void *uf_arch_switch(void **save, void *load, void *pass)
-	UF_ARCH_INDIRECT_RETURN;
+void *uf_arch_switch(void **save, void *load,
+		     void *pass) UF_ARCH_INDIRECT_RETURN;
 
 /* Where a new context starts; not to be called. */
 void uf_arch_start(void);
@@ -72,8 +72,8 @@ static inline void *uf_arch_prepare(void *top, void (*entry)(void *, void *),
 		.r12 = (uint64_t)entry,
 		.rip = (uint64_t)uf_arch_start,
 	};
-	__asm__ __volatile__("stmxcsr %0" : "=m" (frame->mxcsr));
-	__asm__ __volatile__("fnstcw %0" : "=m" (frame->x87_cw));
+	__asm__ __volatile__("stmxcsr %0" : "=m"(frame->mxcsr));
+	__asm__ __volatile__("fnstcw %0" : "=m"(frame->x87_cw));
 	return frame;
 }
 
