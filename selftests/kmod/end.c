@@ -655,6 +655,39 @@ TEST(close_with_the_mapping_gone)
 	close_early(_metadata, true);
 }
 
+/*
+ * The close comes to the thread that has the server first, which passes it to
+ * the one that is held: that one has to be let go all the same.
+ */
+TEST(close_passes_a_server_on)
+{
+	pid_t pid;
+
+	BEGIN();
+	CHILD(pid, {
+		UF_OPEN(&d, 1, 4);
+		UF_SPAWN_RUNNING(&d, &a);
+		UF_SPAWN_WAITING(&d, &b, STANDBY);
+		ASSERT_LT(a.id, b.id);
+		uf_post_wait(&a, STANDBY | UFIBER_WAIT_HANDOVER, b.id, 0);
+		ASSERT_STATE(&b, RUNNING, 0);
+		EXPECT_EQ(0, uf_finish(&b));
+		uf_post_read(&b, fb[0]);
+		ASSERT_STATE(&a, RUNNING, 0);
+		EXPECT_EQ(0, uf_finish(&a));
+		ASSERT_EQ(0, uf_put(fb[1]));
+		ASSERT_STATE(&b, RUNNABLE, Q_HELD);
+		uf_close(&d);
+		while (!uf_is_done(&b))
+			sched_yield();
+		EXPECT_EQ(1, b.ret);
+		IN_CHILD_READY();
+	});
+	uf_put(go[1]);
+	EXPECT_EXIT_0(pid);
+	ASSERT_REFS_BACK();
+}
+
 /* A thread in WAIT keeps the domain, and still can be killed. */
 TEST(close_beside_a_waiting_thread)
 {

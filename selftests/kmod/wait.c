@@ -395,6 +395,27 @@ TEST(timeout_parked_none_free)
 	ASSERT_BUSY(&b);
 }
 
+/* Broken by a signal after its time has come, and then no longer wanted. */
+TEST(timeout_forgotten)
+{
+	UF_OPEN(&d, 1, 4);
+	uf_catch(SIGUSR1, 0);
+	UF_SPAWN_RUNNING(&d, &a);
+	UF_SPAWN(&d, &b);
+	uf_post_wait(&b, TIMEOUT, 0, uf_now() - MS);
+	ASSERT_STATE(&b, RUNNABLE, Q_WAITING);
+	uf_signal(&b, SIGUSR1);
+	ASSERT_DONE(-EINTR, &b);
+	ASSERT_STATE(&b, RUNNABLE, 0);
+	/* ACQUIRE has no time to be out of. */
+	uf_post_wait(&b, ACQUIRE, 0, 0);
+	ASSERT_STATE(&b, RUNNABLE, Q_WAITING);
+	uf_post_wait(&a, STANDBY, 0, 0);
+	ASSERT_DONE(0, &b);
+	ASSERT_STATE(&b, RUNNING, 0);
+	ASSERT_STATE(&a, IDLE, Q_STANDBY);
+}
+
 TEST(timeout_handover)
 {
 	UF_OPEN(&d, 1, 4);

@@ -86,22 +86,30 @@ FIBER_TEST(hand_off_two_servers, 2)
 	ask(&ping);
 }
 
+/* So as to meet the server at every stage of falling asleep. */
+static void spin_for(uint64_t ns)
+{
+	uint64_t end = uf_now() + ns;
+
+	while (uf_now() < end)
+		;
+}
+
 static void post_from_thread(struct __test_metadata *_metadata, unsigned int n)
 {
-	struct ping ping = { .metadata = _metadata, .turns = 5000 };
+	struct ping ping = { .metadata = _metadata, .turns = 15000 };
 	struct uf_fiber *fiber;
 	struct uf_runtime *rt;
-	int i;
+	int i, turn;
 
 	CREATE_RUNTIME(&rt, n);
 	ASSERT_EQ(0, uf_create(rt, &fiber, NULL, answer, &ping));
 	for (i = 0; i < ping.turns; i++) {
 		ASSERT_EQ(0, uf_sem_post(&ping.there));
-		while (uf_sem_trywait(&ping.back))
-			sched_yield();
-		/* So as to meet the server at every stage of falling asleep. */
-		while (uf_now() % 1024 > i % 1024)
-			;
+		for (turn = 1; uf_sem_trywait(&ping.back); turn++)
+			if (turn % 1000 == 0)
+				sched_yield();
+		spin_for(i % 3000);
 	}
 	ASSERT_EQ(0, uf_join(fiber, NULL));
 	ASSERT_EQ(0, uf_runtime_destroy(rt));
