@@ -87,17 +87,15 @@ FIBER_TEST(hand_off_two_servers, 2)
 }
 
 /* So as to meet the server at every stage of falling asleep. */
-static void spin_for(uint64_t ns)
+static void spin(int turns)
 {
-	uint64_t end = uf_now() + ns;
-
-	while (uf_now() < end)
-		;
+	while (turns--)
+		__asm__ __volatile__("");
 }
 
 static void post_from_thread(struct __test_metadata *_metadata, unsigned int n)
 {
-	struct ping ping = { .metadata = _metadata, .turns = 15000 };
+	struct ping ping = { .metadata = _metadata, .turns = 20000 };
 	struct uf_fiber *fiber;
 	struct uf_runtime *rt;
 	int i, turn;
@@ -109,7 +107,7 @@ static void post_from_thread(struct __test_metadata *_metadata, unsigned int n)
 		for (turn = 1; uf_sem_trywait(&ping.back); turn++)
 			if (turn % 1000 == 0)
 				sched_yield();
-		spin_for(i % 3000);
+		spin(i % 4000);
 	}
 	ASSERT_EQ(0, uf_join(fiber, NULL));
 	ASSERT_EQ(0, uf_runtime_destroy(rt));
