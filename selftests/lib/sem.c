@@ -95,7 +95,7 @@ static void spin(int turns)
 
 static void post_from_thread(struct __test_metadata *_metadata, unsigned int n)
 {
-	struct ping ping = { .metadata = _metadata, .turns = 20000 };
+	struct ping ping = { .metadata = _metadata, .turns = 30000 };
 	struct uf_fiber *fiber;
 	struct uf_runtime *rt;
 	int i, turn;
@@ -107,7 +107,7 @@ static void post_from_thread(struct __test_metadata *_metadata, unsigned int n)
 		for (turn = 1; uf_sem_trywait(&ping.back); turn++)
 			if (turn % 1000 == 0)
 				sched_yield();
-		spin(i % 4000);
+		spin(i % (64 << i / 512 % 7));
 	}
 	ASSERT_EQ(0, uf_join(fiber, NULL));
 	ASSERT_EQ(0, uf_runtime_destroy(rt));
