@@ -22,6 +22,10 @@
  *    "May switch": the fiber may park, other fibers run meanwhile, and the
  *    fiber may go on on another thread. So keep no pointer to thread-local data
  *    (errno included) across such a call.
+ *  - No function may be called from a signal handler. A handler may run on a
+ *    fiber's stack, or on that of any thread of a runtime.
+ *  - After fork() the child has the memory of a runtime but none of its threads:
+ *    it may call nothing of this library, but exec a program or _exit().
  *  - Structures with a size field are extended at their end; fill them with
  *    zero and set size, or use the INIT macro given with them.
  */
@@ -87,7 +91,8 @@ struct uf_config {
  * Returns 0, -EINVAL (config), -ENODEV (backend "module" was asked for and
  * /dev/ufiber is not there), -EACCES (it may not be opened), -ENOSYS or -EPERM
  * (io_uring is missing or forbidden), -EAGAIN (no thread could be started),
- * -ENOMEM. Where a cause needs more words than an errno has, uf_strerror()
+ * -EDEADLK (called by a fiber), -ENOMEM, or what opening or mapping the device
+ * failed with. Where a cause needs more words than an errno has, uf_strerror()
  * gives them.
  */
 int uf_runtime_create(struct uf_runtime **rt, const struct uf_config *config);
@@ -126,13 +131,13 @@ const char *uf_runtime_backend(const struct uf_runtime *rt);
  * struct uf_stats - counters of a runtime since its start
  * @size: sizeof(struct uf_stats), set by the caller.
  * @fibers: fibers that exist now.
- * @threads: threads that run for the runtime now.
+ * @threads: threads that it has started.
  * @switches: switches to a fiber.
  * @blocks: times a fiber blocked in the kernel and lost its server ("none": 0).
  * @handoffs: times a server passed to another thread at once, because its
  *	fiber blocked.
  * @takeovers: times an unblocked fiber took a free server directly.
- * @wakes: times an idle server was woken to run a fiber.
+ * @wakes: messages sent to wake servers, for a fiber to run or for the end.
  */
 struct uf_stats {
 	size_t size;
@@ -265,7 +270,7 @@ uint64_t uf_now(void);
  * uf_sleep_until - park until a time has come
  * @deadline: that time; one that has passed only yields.
  *
- * Fiber only; may switch. Returns 0, -EPERM, -ENOMEM.
+ * Fiber only; may switch. Returns 0 or -EPERM.
  */
 int uf_sleep_until(uint64_t deadline);
 
