@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # ufiber: the kernel module, the library, and everything around them.
 #
-#: make demo [NATIVE=1]   install what is missing, build, and show what it is for
+#: make demo [NATIVE=1]   install what is missing, build, and show what it is for,
+#:                        in a VM or, with NATIVE=1, on this machine
 #: make check             install what is missing, build, run all tests
 #: make bench-kernel      instruction counts of the module's paths, in a VM
 #: make bench-switch      the fiber switch beside its peers
@@ -11,13 +12,15 @@
 #: make kmod [KDIR=dir | KERNEL=6.1|6.12|6.12-rt]   the module for one kernel,
 #:                        by default the running one, in build/kmod/VERSION
 #: make lib               the library, in build/lib
-#: make install [DESTDIR=dir] [PREFIX=dir]   library, headers, pkg-config file
+#: make install [DESTDIR=dir] [PREFIX=/usr/local]   library, headers, pkg-config file
 #: make deps              install what building and testing need (apt-get)
 #: make clean             remove build/
 
 KERNELS := 6.1 6.12 6.12-rt
 DEPS := tools/deps/install
 BENCH := build/bench
+
+native := $(filter 1,$(NATIVE))
 
 # The headers' directory of one of KERNELS.
 headers = $(shell tools/vm/kernel $(1) headers)
@@ -29,6 +32,9 @@ all: kmod-all lib demo-build bench-build selftests
 
 # A bare `make kmod` is for the running kernel.
 kmod:
+	$(if $(KERNEL),$(if $(filter $(KERNELS),$(KERNEL)),,\
+		$(error KERNEL=$(KERNEL): there are $(KERNELS))))
+	$(if $(KERNEL),$(if $(KDIR),$(error either KERNEL= or KDIR=)))
 	@$(MAKE) --no-print-directory -s -C kmod \
 		$(if $(KERNEL),KDIR=$(call headers,$(KERNEL))) $(if $(KDIR),KDIR=$(KDIR))
 
@@ -61,12 +67,13 @@ deps:
 	@$(DEPS) build vm demo lint bench
 
 demo:
-	@$(DEPS) build demo $(if $(NATIVE),,vm)
+	$(if $(filter-out 0 1,$(NATIVE)),$(error NATIVE=$(NATIVE): 0 or 1))
+	@$(DEPS) build demo $(if $(native),,vm)
 	@$(MAKE) --no-print-directory demo-build
-	@$(if $(NATIVE),$(MAKE) --no-print-directory kmod || \
+	@$(if $(native),$(MAKE) --no-print-directory kmod || \
 		echo "demo: no module for the running kernel" >&2, \
 		$(MAKE) --no-print-directory kmod-6.12)
-	@tools/demo/demo $(if $(NATIVE),--native)
+	@tools/demo/demo $(if $(native),--native)
 
 check:
 	@$(DEPS) build vm demo bench

@@ -28,7 +28,7 @@ static int module_open(struct uf_runtime *rt)
 	case -ENODEV:
 		return uf_fail(
 			-ENODEV, UFIBER_DEVICE
-			" is not there: load the module (modprobe ufiber, or insmod ufiber.ko), or use backend \"none\"");
+			" is not there: load the module (README.md, \"Loading the module\"), or use backend \"none\"");
 	case -EACCES:
 	case -EPERM:
 		return uf_fail(

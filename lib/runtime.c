@@ -60,7 +60,7 @@ static int choose_backend(struct uf_runtime *rt, const char *name)
 	if (!name)
 		return error;
 	return uf_fail(-EINVAL,
-		       "config.backend or the environment's UFIBER_BACKEND is \"%s\": it must be \"module\" or \"none\"",
+		       "backend \"%s\" (of config.backend, or else the environment's UFIBER_BACKEND) is unknown: there are \"module\" and \"none\"",
 		       name);
 }
 
@@ -231,6 +231,8 @@ int uf_run(const struct uf_config *config, void *(*start)(void *), void *arg,
 	struct uf_runtime *rt;
 	int error, end_error;
 
+	if (!start)
+		return uf_fail(-EINVAL, "start is NULL");
 	error = uf_runtime_create(&rt, config);
 	if (error)
 		return error;

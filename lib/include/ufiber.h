@@ -10,7 +10,9 @@
  * another one, with IO done by io_uring. Anything else that blocks in the
  * kernel (a page fault, flock(), somebody's library) is seen by the ufiber
  * kernel module, which passes the server on to another thread; without the
- * module the server stalls until the call returns.
+ * module the server stalls until the call returns. Other servers then take the
+ * fibers in its queue, but its timers and its IO wait with it; so a block that
+ * a fiber there must end never ends.
  *
  * Conventions:
  *  - Functions return 0 or a count on success and a negative errno on failure,
@@ -22,6 +24,7 @@
  *    "May switch": the fiber may park, other fibers run meanwhile, and the
  *    fiber may go on on another thread. So keep no pointer to thread-local data
  *    (errno included) across such a call.
+ *  - Pointers must be valid, unless NULL is said to be allowed.
  *  - No function may be called from a signal handler. A handler may run on a
  *    fiber's stack, or on that of any thread of a runtime.
  *  - After fork() the child has the memory of a runtime but none of its threads:
@@ -55,15 +58,17 @@ struct uf_fiber;
  * struct uf_config - what a runtime is made of
  * @size: sizeof(struct uf_config).
  * @servers: servers, 1 to 256; 0 means one for each CPU the process may use.
- * @max_threads: most threads the runtime may start, servers included; at least
- *	@servers; 0 means @servers + 256. Under the "none" backend only @servers
+ * @max_threads: most threads the runtime may start, servers included; from
+ *	@servers to 32768; 0 means @servers + 256. Under the "none" backend only @servers
  *	are ever started.
  * @stack_size: bytes of a fiber's stack unless its attributes say otherwise,
  *	rounded up to pages; at least UF_STACK_MIN; 0 means 64 KiB.
  * @ring_entries: entries of each server's io_uring submission queue, rounded
  *	up to a power of two; 0 means 256.
  * @backend: "module", "none", or NULL: the environment variable
- *	UFIBER_BACKEND if it is set, else the best that works here.
+ *	UFIBER_BACKEND if it is set, else the best that works here; that is
+ *	"none", without a word, if /dev/ufiber is not there or may not be
+ *	opened. uf_runtime_backend() tells.
  */
 struct uf_config {
 	size_t size;
@@ -161,7 +166,7 @@ struct uf_stats {
 int uf_runtime_stats(const struct uf_runtime *rt, struct uf_stats *stats);
 
 /**
- * uf_strerror - why the last runtime call of this thread failed, in words
+ * uf_strerror - why this thread's uf_runtime_create() or uf_run() failed
  *
  * Returns a string that names the cause and the cure; valid until this
  * thread's next uf_runtime_create() or uf_run(). "" if that succeeded.
