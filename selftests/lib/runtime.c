@@ -42,7 +42,7 @@ TEST(bad_configs)
 		  "stack_size" },
 		{ { .size = sizeof(struct uf_config), .backend = "best" },
 		  -EINVAL,
-		  "\"module\" or \"none\"" },
+		  "\"module\" and \"none\"" },
 	};
 	struct uf_runtime *const untouched = (void *)cases;
 	struct uf_runtime *rt = untouched;
