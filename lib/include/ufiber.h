@@ -288,6 +288,10 @@ int uf_sleep(uint64_t ns);
 /* --------------------------------------------------------------------- IO */
 
 /*
+ * A deadline that has passed: what can be done without waiting is done, but for
+ * pipes on kernels before 6.4, whose io_uring hands them to a worker thread;
+ * that may come too late.
+ *
  * Each call does what the system call of its name does, through the server's
  * io_uring; the fiber is parked meanwhile. Its _until twin gives up at the
  * deadline with -ETIMEDOUT; then nothing was transferred (an operation that
