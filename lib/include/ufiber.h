@@ -288,15 +288,15 @@ int uf_sleep(uint64_t ns);
 /* --------------------------------------------------------------------- IO */
 
 /*
- * A deadline that has passed: what can be done without waiting is done, but for
- * pipes on kernels before 6.4, whose io_uring hands them to a worker thread;
- * that may come too late.
- *
  * Each call does what the system call of its name does, through the server's
  * io_uring; the fiber is parked meanwhile. Its _until twin gives up at the
  * deadline with -ETIMEDOUT; then nothing was transferred (an operation that
  * the kernel can no longer stop, such as disk IO, runs to its end first and
  * its result counts). Buffers must stay valid until the call returns.
+ *
+ * A deadline that has passed: what can be done without waiting is done, but for
+ * pipes on kernels before 6.4, whose io_uring hands them to a worker thread;
+ * that may come too late.
  *
  * O_NONBLOCK makes no difference, as waiting blocks nobody: to only try, give
  * MSG_DONTWAIT (-EAGAIN) or a deadline of 0 (-ETIMEDOUT).
