@@ -157,7 +157,7 @@ TEST_F(servers, all_servers_run)
 {
 	int i;
 
-	for (i = 0; i < 200; i++) {
+	for (i = 0; i < 50; i++) {
 		struct meeting meeting = {
 			.metadata = _metadata,
 			.n = variant->n,
@@ -181,7 +181,7 @@ TEST_F(servers, all_servers_are_woken)
 	unsigned int i;
 	int turn;
 
-	for (turn = 0; turn < 200; turn++) {
+	for (turn = 0; turn < 50; turn++) {
 		struct meeting meeting = {
 			.metadata = _metadata,
 			.n = variant->n,
