@@ -131,6 +131,8 @@ FIBER_TEST(io_and_timers_go_on, 1)
 	JOIN(blocked);
 }
 
+#define BLOCKS 200
+
 static void *block_many_times(void *arg)
 {
 	struct blocker *b = arg;
@@ -138,7 +140,7 @@ static void *block_many_times(void *arg)
 	char c;
 	int i;
 
-	for (i = 0; i < 200; i++) {
+	for (i = 0; i < BLOCKS; i++) {
 		ASSERT_EQ(1, read(b->fds[0], &c, 1));
 		if (i % 3 == 0)
 			uf_yield();
@@ -161,13 +163,9 @@ static void *feed(void *arg)
 	return NULL;
 }
 
-/*
- * Blocks that end while the server's other thread sleeps in the ring: the
- * server is robbed from it, given away again, and so on, with nothing lost.
- */
-TEST(idle_servers_are_robbed)
+/* Some of these reads block and some do not, and all of it at once. */
+TEST(blocks_come_and_go)
 {
-	struct uf_stats stats = { .size = sizeof(stats) };
 	struct uf_runtime *rt;
 	struct uf_fiber *fiber[3];
 	struct blocker b[3];
@@ -186,8 +184,39 @@ TEST(idle_servers_are_robbed)
 		ASSERT_EQ(0, uf_join(fiber[i], NULL));
 		ASSERT_EQ(0, pthread_join(thread[i], NULL));
 	}
+	ASSERT_EQ(0, uf_runtime_destroy(rt));
+}
+
+/*
+ * Blocks that end while the server's other thread sleeps in the ring, as it has
+ * nothing else to do: the server is robbed from it, given away again, and so
+ * on, with nothing lost. Each byte is written when the fiber has blocked.
+ */
+TEST(idle_server_is_robbed)
+{
+	struct uf_stats stats = { .size = sizeof(stats) };
+	struct uf_runtime *rt;
+	struct uf_fiber *fiber;
+	uint64_t blocks = 0;
+	struct blocker b;
+	int i;
+
+	CREATE_RUNTIME(&rt, 1);
+	NEEDS_MODULE(rt);
+	init_blocker(&b, _metadata);
+	ASSERT_EQ(0, uf_create(rt, &fiber, NULL, block_many_times, &b));
+	for (i = 0; i < BLOCKS; i++) {
+		do {
+			sched_yield();
+			ASSERT_EQ(0, uf_runtime_stats(rt, &stats));
+		} while (stats.blocks <= blocks);
+		blocks = stats.blocks;
+		unblock(&b, 1);
+	}
+	ASSERT_EQ(0, uf_join(fiber, NULL));
 	ASSERT_EQ(0, uf_runtime_stats(rt, &stats));
 	EXPECT_LT(0, stats.takeovers);
+	EXPECT_LT(0, stats.handoffs);
 	ASSERT_EQ(0, uf_runtime_destroy(rt));
 }
 
