@@ -151,13 +151,12 @@ static void uf_query_server(const struct uf_server *server,
 
 static int uf_query(struct uf_domain *domain, struct ufiber_query *query)
 {
-	struct uf_thread *thread = NULL;
+	struct uf_thread *thread;
 	int ret = 0;
 
 	raw_spin_lock_irq(&domain->lock);
 	if (query->thread != UFIBER_NONE) {
-		if (query->thread < domain->max_threads)
-			thread = domain->threads[query->thread];
+		thread = uf_find_thread(domain, query->thread);
 		if (thread)
 			uf_query_thread(thread, query);
 		else

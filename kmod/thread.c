@@ -28,6 +28,13 @@ void uf_thread_wake(struct uf_thread *thread)
 	wake_up_process(thread->task);
 }
 
+/* The thread that user mode means by @id, or NULL; under domain->lock. */
+struct uf_thread *uf_find_thread(struct uf_domain *domain, u32 id)
+{
+	lockdep_assert_held(&domain->lock);
+	return id < domain->max_threads ? domain->threads[id] : NULL;
+}
+
 static void uf_wake_irq(struct irq_work *work)
 {
 	uf_thread_wake(container_of(work, struct uf_thread, wake_irq));

@@ -144,6 +144,7 @@ void uf_domain_put(struct uf_domain *domain);
 
 /* thread.c: joining, leaving, ending */
 extern struct workqueue_struct *uf_workqueue;
+struct uf_thread *uf_find_thread(struct uf_domain *domain, u32 id);
 struct uf_thread *uf_thread_register(struct uf_domain *domain);
 struct uf_thread *uf_leave(struct uf_thread *thread);
 void uf_thread_unregister(struct uf_thread *thread);

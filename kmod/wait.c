@@ -16,12 +16,6 @@
 #define UF_WAIT_FLAGS (UFIBER_WAIT_STANDBY | UFIBER_WAIT_HANDOVER | \
 		       UFIBER_WAIT_ACQUIRE | UFIBER_WAIT_TIMEOUT)
 
-static struct uf_thread *uf_find_thread(struct uf_domain *domain, u32 id)
-{
-	lockdep_assert_held(&domain->lock);
-	return id < domain->max_threads ? domain->threads[id] : NULL;
-}
-
 /* Whether @thread can be handed a server. */
 static bool uf_accepts_server(const struct uf_thread *thread)
 {
