@@ -22,6 +22,7 @@ static void uf_block(struct uf_thread *thread)
 	struct uf_server *server;
 
 	raw_spin_lock(&domain->lock);
+	uf_look_at_clock(domain);
 	server = thread->server;
 	if (server) {
 		if (READ_ONCE(thread->shared->critical) ||
@@ -30,7 +31,11 @@ static void uf_block(struct uf_thread *thread)
 		uf_release(thread, UFIBER_THREAD_BLOCKED);
 		WRITE_ONCE(thread->shared->blocks, ++thread->blocks);
 		WRITE_ONCE(server->shared->blocks, ++server->blocks);
+		if (domain->flags & UFIBER_SETUP_WATCH)
+			uf_event(thread, UFIBER_REASON_BLOCKED, server->id);
+		server->blocked = domain->now;
 		next = uf_pass_on(domain, server);
+		server->blocked = 0;
 		if (next)
 			WRITE_ONCE(server->shared->handoffs,
 				   ++server->handoffs);
@@ -42,6 +47,7 @@ static void uf_block(struct uf_thread *thread)
 		uf_dequeue(thread);
 		uf_set_state(thread, UFIBER_THREAD_BLOCKED);
 	}
+	thread->loose = false;
 out:
 	raw_spin_unlock(&domain->lock);
 	if (next)
@@ -55,6 +61,7 @@ static void uf_lose(struct uf_thread *thread)
 	struct uf_thread *next;
 
 	raw_spin_lock(&domain->lock);
+	uf_look_at_clock(domain);
 	next = uf_leave(thread);
 	raw_spin_unlock(&domain->lock);
 	if (next)
@@ -92,6 +99,8 @@ void uf_sched_out(struct uf_thread *thread)
 void uf_sched_in(struct uf_thread *thread)
 {
 	if (READ_ONCE(thread->state) == UFIBER_THREAD_BLOCKED ||
-	    unlikely(READ_ONCE(thread->left)))
+	    unlikely(READ_ONCE(thread->left) || READ_ONCE(thread->kicked)))
 		uf_resume_queue(thread);
+	if (unlikely(READ_ONCE(thread->domain->nr_quanta)))
+		uf_quantum_sched_in(thread);
 }

@@ -56,6 +56,8 @@ static const struct file_operations uf_fops = {
 	.unlocked_ioctl = uf_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.mmap = uf_mmap,
+	.poll = uf_poll,
+	.uring_cmd = uf_uring_cmd,
 };
 
 static struct miscdevice uf_misc = {

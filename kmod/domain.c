@@ -13,14 +13,18 @@
 struct uf_domain *uf_domain_new(void)
 {
 	struct uf_domain *domain = kzalloc(sizeof(*domain), GFP_KERNEL_ACCOUNT);
+	int priority;
 
 	if (!domain)
 		return NULL;
 	kref_init(&domain->kref);
 	mutex_init(&domain->setup_mutex);
 	raw_spin_lock_init(&domain->lock);
-	INIT_LIST_HEAD(&domain->runnable);
+	for (priority = 0; priority < UFIBER_PRIORITIES; priority++)
+		INIT_LIST_HEAD(&domain->runnable[priority]);
 	INIT_LIST_HEAD(&domain->standby);
+	INIT_LIST_HEAD(&domain->work);
+	uf_events_init(domain);
 	return domain;
 }
 
@@ -28,19 +32,23 @@ struct uf_domain *uf_domain_new(void)
 void uf_domain_layout(struct ufiber_setup *setup)
 {
 	size_t servers = sizeof(struct ufiber_shared_domain);
-	size_t threads = servers + setup->nr_servers *
+	size_t threads = servers + setup->max_servers *
 				   sizeof(struct ufiber_shared_server);
+	size_t ring = threads + setup->max_threads *
+				sizeof(struct ufiber_shared_thread);
 
 	setup->servers_offset = servers;
 	setup->threads_offset = threads;
-	setup->mmap_size = PAGE_ALIGN(threads + setup->max_threads *
-				      sizeof(struct ufiber_shared_thread));
+	setup->ring_offset = ring;
+	setup->ring_entries = roundup_pow_of_two(2 * setup->max_threads);
+	setup->mmap_size = PAGE_ALIGN(ring + setup->ring_entries *
+				      sizeof(struct ufiber_event));
 }
 
 static int uf_domain_alloc(struct uf_domain *domain,
 			   const struct ufiber_setup *setup)
 {
-	domain->servers = kvcalloc(setup->nr_servers, sizeof(*domain->servers),
+	domain->servers = kvcalloc(setup->max_servers, sizeof(*domain->servers),
 				   GFP_KERNEL_ACCOUNT);
 	if (!domain->servers)
 		return -ENOMEM;
@@ -48,7 +56,7 @@ static int uf_domain_alloc(struct uf_domain *domain,
 				   GFP_KERNEL_ACCOUNT);
 	if (!domain->threads)
 		goto free_servers;
-	domain->vacant = bitmap_zalloc(setup->nr_servers, GFP_KERNEL_ACCOUNT);
+	domain->vacant = bitmap_zalloc(setup->max_servers, GFP_KERNEL_ACCOUNT);
 	if (!domain->vacant)
 		goto free_threads;
 	domain->ids = bitmap_zalloc(setup->max_threads, GFP_KERNEL_ACCOUNT);
@@ -70,22 +78,38 @@ free_servers:
 	return -ENOMEM;
 }
 
+static void uf_server_init(struct uf_domain *domain, u32 id)
+{
+	struct uf_server *server = &domain->servers[id];
+
+	server->id = id;
+	server->domain = domain;
+	server->shared = &domain->shared_servers[id];
+	uf_quantum_init(server);
+	if (uf_retires(server))
+		server->shared->owner = UFIBER_OWNER(UFIBER_SERVER_OFFLINE, 0);
+	else
+		__set_bit(id, domain->vacant);
+}
+
 static void uf_domain_init(struct uf_domain *domain,
 			   const struct ufiber_setup *setup)
 {
 	u32 id;
 
 	domain->memory_size = setup->mmap_size;
+	domain->flags = setup->flags;
 	domain->nr_servers = setup->nr_servers;
+	domain->max_servers = setup->max_servers;
 	domain->max_threads = setup->max_threads;
+	domain->ring_entries = setup->ring_entries;
 	domain->shared = domain->memory;
+	domain->shared->nr_servers = setup->nr_servers;
 	domain->shared_servers = domain->memory + setup->servers_offset;
 	domain->shared_threads = domain->memory + setup->threads_offset;
-	for (id = 0; id < domain->nr_servers; id++) {
-		domain->servers[id].id = id;
-		domain->servers[id].shared = &domain->shared_servers[id];
-	}
-	bitmap_fill(domain->vacant, domain->nr_servers);
+	domain->ring = domain->memory + setup->ring_offset;
+	for (id = 0; id < domain->max_servers; id++)
+		uf_server_init(domain, id);
 	for (id = 0; id < domain->max_threads; id++)
 		domain->shared_threads[id].server = UFIBER_NONE;
 }
@@ -110,8 +134,12 @@ int uf_domain_setup(struct uf_domain *domain, const struct ufiber_setup *setup)
 static void uf_domain_free(struct kref *kref)
 {
 	struct uf_domain *domain = container_of(kref, struct uf_domain, kref);
+	u32 id;
 
+	uf_events_destroy(domain);
 	if (domain->ready) {
+		for (id = 0; id < domain->max_servers; id++)
+			hrtimer_cancel(&domain->servers[id].timer);
 		mmdrop(domain->mm);
 		vfree(domain->memory);
 		bitmap_free(domain->ids);
@@ -142,11 +170,11 @@ void uf_domain_close(struct uf_domain *domain)
 
 	for (id = 0; id < domain->max_threads; id++) {
 		rcu_read_lock();
-		raw_spin_lock_irq(&domain->lock);
+		uf_lock(domain);
 		thread = domain->threads[id];
 		runnable = thread && thread->state == UFIBER_THREAD_RUNNABLE;
 		next = thread ? uf_leave(thread) : NULL;
-		raw_spin_unlock_irq(&domain->lock);
+		uf_unlock(domain);
 		if (runnable)
 			uf_thread_wake(thread);
 		if (next)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * At the return to user mode: a thread that has blocked and lost its server gets
- * one again, or is held until it does. This is task context with no kernel lock
- * held, the one place where a thread can be stopped without harm to others.
+ * one again, or is held until it does; one that was kicked gives its server up,
+ * and is held. This is task context with no kernel lock held, the one place where
+ * a thread can be stopped without harm to others.
  *
  * Task work also runs within a few calls (io_uring_enter, when it waits; stops
  * for a debugger); there we leave the thread as it is.
@@ -16,27 +17,26 @@
  */
 #include <linux/hrtimer.h>
 #include <linux/ptrace.h>
+#include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task_stack.h>
 #include <asm/syscall.h>
 
 #include "ufiber.h"
 
-/*
- * Is current still in the system call that it blocked in, or about to repeat it,
- * no signal being the cause? io_uring interrupts a sleeping submitter so (TIF_NOTIFY_SIGNAL). The
- * call has not ended: the thread will block again at once, and stays BLOCKED.
- * (If it is preempted just before, it comes here a second time, the marks of the
- * repetition gone, and may get a server only to block again; that is harmless.)
- */
-static bool uf_call_goes_on(void)
+/* Is current in a system call that has no result yet? */
+static bool uf_within_call(struct pt_regs *regs)
 {
-	struct pt_regs *regs = current_pt_regs();
+	return syscall_get_nr(current, regs) >= 0 &&
+	       syscall_get_error(current, regs) == -ENOSYS;
+}
 
-	if (task_sigpending(current) || syscall_get_nr(current, regs) < 0)
+/* Has it ended so that it will be repeated, or return EINTR after a handler? */
+static bool uf_call_is_broken(struct pt_regs *regs)
+{
+	if (syscall_get_nr(current, regs) < 0)
 		return false;
 	switch (syscall_get_error(current, regs)) {
-	case -ENOSYS:	/* no result yet: within the call */
 	case -ERESTARTSYS:
 	case -ERESTARTNOINTR:
 	case -ERESTARTNOHAND:
@@ -48,11 +48,34 @@ static bool uf_call_goes_on(void)
 }
 
 /*
+ * Is current still in the system call that it blocked in, or about to repeat it,
+ * no signal being the cause? io_uring interrupts a sleeping submitter so (TIF_NOTIFY_SIGNAL). The
+ * call has not ended: the thread will block again at once, and stays BLOCKED.
+ * (If it is preempted just before, it comes here a second time, the marks of the
+ * repetition gone, and may get a server only to block again; that is harmless.)
+ */
+static bool uf_call_goes_on(struct uf_thread *thread)
+{
+	struct pt_regs *regs = current_pt_regs();
+	bool within = uf_within_call(regs);
+	bool goes_on;
+
+	if (task_sigpending(current) || !(within || uf_call_is_broken(regs)))
+		return false;
+	uf_lock(thread->domain);
+	goes_on = within || !thread->interrupted;
+	thread->loose = goes_on;
+	uf_unlock(thread->domain);
+	return goes_on;
+}
+
+/*
  * The call may find what it waits for and return without having slept again,
  * so that no hook sees it and the thread runs on in user mode without a server.
  * A look at it after a little while bounds that: if it is still BLOCKED, yet
  * runs here, it is either there or will soon be. If it has slept or moved to
- * another CPU since, the hook has seen it.
+ * another CPU since, the hook has seen it. The same goes for a kicked thread that
+ * could not be stopped within a call.
  */
 #define UF_RECHECK_NS (50 * NSEC_PER_USEC)
 
@@ -62,27 +85,76 @@ enum hrtimer_restart uf_recheck(struct hrtimer *timer)
 						recheck);
 
 	if (current == thread->task &&
-	    READ_ONCE(thread->state) == UFIBER_THREAD_BLOCKED)
-		uf_resume_queue(thread);
+	    (READ_ONCE(thread->state) == UFIBER_THREAD_BLOCKED ||
+	     READ_ONCE(thread->kicked)))
+		uf_resume_kick(thread);
 	return HRTIMER_NORESTART;
+}
+
+static void uf_look_again(struct uf_thread *thread)
+{
+	hrtimer_start(&thread->recheck, ns_to_ktime(UF_RECHECK_NS),
+		      HRTIMER_MODE_REL_PINNED_HARD);
+}
+
+/*
+ * INTERRUPT asked for EINTR, and the call was broken by that or by a signal: it
+ * is not repeated. This comes before the kernel looks whether to: our work was
+ * queued when the thread last went on in the call, and get_signal(), where what
+ * is said by TIF_NOTIFY_SIGNAL ends, runs it first.
+ */
+static void uf_end_call(void)
+{
+	struct pt_regs *regs = current_pt_regs();
+
+	if (uf_call_is_broken(regs))
+		syscall_set_return_value(current, regs, -EINTR, 0);
 }
 
 static bool uf_unblock(struct uf_thread *thread)
 {
 	struct uf_domain *domain = thread->domain;
+	bool interrupted = false;
 	bool running;
 
-	raw_spin_lock_irq(&domain->lock);
+	uf_lock(domain);
 	if (!thread->left && thread->state == UFIBER_THREAD_BLOCKED) {
-		if (uf_take_or_queue(thread))
+		interrupted = thread->interrupted;
+		thread->interrupted = false;
+		if (uf_take_or_queue(thread, UFIBER_REASON_UNBLOCKED))
 			WRITE_ONCE(thread->server->shared->takeovers,
 				   ++thread->server->takeovers);
 		else
 			WRITE_ONCE(thread->shared->holds, ++thread->holds);
 	}
 	running = thread->left || thread->state != UFIBER_THREAD_RUNNABLE;
-	raw_spin_unlock_irq(&domain->lock);
+	uf_unlock(domain);
+	if (!running)
+		uf_quantum_queued(domain);
+	if (unlikely(interrupted))
+		uf_end_call();
 	return running;
+}
+
+/* Kicked: give the server up, unless in the critical section. */
+static void uf_preempt(struct uf_thread *thread)
+{
+	struct uf_domain *domain = thread->domain;
+	struct uf_thread *next = NULL;
+
+	rcu_read_lock();
+	uf_lock(domain);
+	if (!thread->left && thread->kicked) {
+		if (READ_ONCE(thread->shared->critical))
+			WRITE_ONCE(thread->shared->kicked, 1);
+		else
+			next = uf_make_way(thread, UFIBER_REASON_PREEMPTED);
+	}
+	uf_unlock(domain);
+	if (next)
+		uf_thread_wake(next);
+	rcu_read_unlock();
+	uf_quantum_queued(domain);
 }
 
 /*
@@ -118,10 +190,16 @@ void uf_hold(struct uf_thread *thread, bool more_work)
 		return;
 	}
 	if (READ_ONCE(thread->state) == UFIBER_THREAD_BLOCKED &&
-	    uf_call_goes_on()) {
-		hrtimer_start(&thread->recheck, ns_to_ktime(UF_RECHECK_NS),
-			      HRTIMER_MODE_REL_PINNED_HARD);
+	    uf_call_goes_on(thread)) {
+		uf_look_again(thread);
 		return;
+	}
+	if (unlikely(READ_ONCE(thread->kicked))) {
+		if (uf_within_call(current_pt_regs())) {
+			uf_look_again(thread);
+			return;
+		}
+		uf_preempt(thread);
 	}
 	if (uf_unblock(thread))
 		return;
@@ -134,8 +212,11 @@ void uf_hold(struct uf_thread *thread, bool more_work)
 		uf_thread_detach(thread);
 		return;
 	}
-	if (READ_ONCE(thread->state) != UFIBER_THREAD_RUNNABLE ||
-	    task_sigpending(current))
+	if (READ_ONCE(thread->state) != UFIBER_THREAD_RUNNABLE) {
+		uf_goes_on(thread);
+		return;
+	}
+	if (task_sigpending(current))
 		return;
 	clear_notify_signal();
 	uf_resume_queue(thread);

@@ -9,6 +9,8 @@
 
 #include "ufiber.h"
 
+#define UF_SETUP_FLAGS (UFIBER_SETUP_USER_SCHED | UFIBER_SETUP_WATCH)
+
 /*
  * Fetch a structure whose first field is its size, as the caller knows it.
  * Fields that the caller does not know are zero; those that we do not know must
@@ -53,9 +55,12 @@ static long uf_ioc_setup(struct uf_domain *domain, void __user *arg)
 	ret = uf_fetch(&setup, sizeof(setup), sizeof(setup), arg);
 	if (ret)
 		return ret;
-	if (setup.flags || !setup.nr_servers ||
-	    setup.nr_servers > UFIBER_MAX_SERVERS ||
-	    setup.max_threads < setup.nr_servers ||
+	if (!setup.max_servers)
+		setup.max_servers = setup.nr_servers;
+	if ((setup.flags & ~UF_SETUP_FLAGS) || setup.reserved ||
+	    !setup.nr_servers || setup.nr_servers > setup.max_servers ||
+	    setup.max_servers > UFIBER_MAX_SERVERS ||
+	    setup.max_threads < setup.max_servers ||
 	    setup.max_threads > UFIBER_MAX_THREADS)
 		return -EINVAL;
 
@@ -85,7 +90,7 @@ static long uf_ioc_register(struct uf_domain *domain, void __user *arg)
 		return ret;
 	if (reg.flags || reg.reserved)
 		return -EINVAL;
-	thread = uf_thread_register(domain);
+	thread = uf_thread_register(domain, reg.cookie);
 	if (IS_ERR(thread))
 		return PTR_ERR(thread);
 	reg.thread = thread->id;
@@ -121,12 +126,109 @@ static long uf_ioc_wake(struct uf_domain *domain, const void __user *arg)
 	return ret ? ret : uf_wake(domain, &wake);
 }
 
+/*
+ * Several calls have one argument, after the size and the flags, of which there
+ * are none yet; the structures differ in its name alone.
+ */
+static int uf_fetch_value(u32 *value, const void __user *arg)
+{
+	struct ufiber_target target;
+	int ret;
+
+	static_assert(sizeof(target) == sizeof(struct ufiber_resize));
+	static_assert(sizeof(target) == sizeof(struct ufiber_eventfd));
+	ret = uf_fetch(&target, sizeof(target), sizeof(target), arg);
+	if (ret)
+		return ret;
+	if (target.flags || target.reserved)
+		return -EINVAL;
+	*value = target.thread;
+	return 0;
+}
+
+static long uf_ioc_kick(struct uf_domain *domain, const void __user *arg)
+{
+	u32 thread;
+	int ret = uf_fetch_value(&thread, arg);
+
+	return ret ? ret : uf_kick(domain, thread);
+}
+
+static long uf_ioc_interrupt(struct uf_domain *domain, const void __user *arg)
+{
+	u32 thread;
+	int ret = uf_fetch_value(&thread, arg);
+
+	return ret ? ret : uf_interrupt(domain, thread);
+}
+
+static long uf_ioc_resize(struct uf_domain *domain, const void __user *arg)
+{
+	u32 nr_servers;
+	int ret = uf_fetch_value(&nr_servers, arg);
+
+	return ret ? ret : uf_resize(domain, nr_servers);
+}
+
+static long uf_ioc_eventfd(struct uf_domain *domain, const void __user *arg)
+{
+	u32 fd;
+	int ret = uf_fetch_value(&fd, arg);
+
+	return ret ? ret : uf_set_eventfd(domain, (s32)fd);
+}
+
+static long uf_ioc_quantum(struct uf_domain *domain, const void __user *arg)
+{
+	struct ufiber_quantum quantum;
+	int ret;
+
+	ret = uf_fetch(&quantum, sizeof(quantum), sizeof(quantum), arg);
+	if (ret)
+		return ret;
+	if (quantum.flags || quantum.reserved)
+		return -EINVAL;
+	return uf_set_quantum(domain, quantum.server, quantum.quantum);
+}
+
+static long uf_ioc_stats(struct uf_domain *domain, void __user *arg)
+{
+	struct ufiber_stats stats, answer = {};
+	int ret;
+
+	ret = uf_fetch(&stats, sizeof(stats), sizeof(stats), arg);
+	if (ret)
+		return ret;
+	if (stats.flags)
+		return -EINVAL;
+	answer.size = stats.size;
+	answer.thread = stats.thread;
+	answer.server = stats.server;
+	ret = uf_stats(domain, &answer);
+	return ret ? ret : uf_store(arg, &answer, sizeof(answer), answer.size);
+}
+
+static u32 uf_query_queue(const struct uf_thread *thread)
+{
+	if (list_empty(&thread->link))
+		return 0;
+	switch (thread->queue) {
+	case UF_QUEUE_STANDBY:
+		return UFIBER_QUERY_STANDBY;
+	case UF_QUEUE_WORK:
+		return UFIBER_QUERY_WORK;
+	default:
+		return 0;
+	}
+}
+
 static u32 uf_query_flags(const struct uf_thread *thread)
 {
 	return (thread->waiting ? UFIBER_QUERY_WAITING : 0) |
 	       (READ_ONCE(thread->held) ? UFIBER_QUERY_HELD : 0) |
 	       (thread->woken ? UFIBER_QUERY_WAKE_PENDING : 0) |
-	       (thread->standby ? UFIBER_QUERY_STANDBY : 0);
+	       (thread->kicked ? UFIBER_QUERY_KICKED : 0) |
+	       uf_query_queue(thread);
 }
 
 static void uf_query_thread(const struct uf_thread *thread,
@@ -144,9 +246,14 @@ static void uf_query_server(const struct uf_server *server,
 {
 	query->server_thread = server->holder ? server->holder->id :
 						UFIBER_NONE;
-	query->server_state = !server->holder ? UFIBER_SERVER_VACANT :
-			      uf_is_polling(server) ? UFIBER_SERVER_POLLING :
-						      UFIBER_SERVER_HELD;
+	if (server->holder)
+		query->server_state = uf_is_polling(server) ?
+				      UFIBER_SERVER_POLLING :
+				      UFIBER_SERVER_HELD;
+	else
+		query->server_state = uf_retires(server) ?
+				      UFIBER_SERVER_OFFLINE :
+				      UFIBER_SERVER_VACANT;
 }
 
 static int uf_query(struct uf_domain *domain, struct ufiber_query *query)
@@ -162,14 +269,15 @@ static int uf_query(struct uf_domain *domain, struct ufiber_query *query)
 		else
 			ret = -ESRCH;
 	}
-	if (query->server < domain->nr_servers)
+	if (query->server < domain->max_servers)
 		uf_query_server(&domain->servers[query->server], query);
 	else if (query->server != UFIBER_NONE)
 		ret = -EINVAL;
 	query->nr_threads = domain->nr_threads;
 	query->nr_runnable = domain->nr_runnable;
 	query->nr_standby = domain->nr_standby;
-	query->nr_vacant = bitmap_weight(domain->vacant, domain->nr_servers);
+	query->nr_vacant = bitmap_weight(domain->vacant, domain->max_servers);
+	query->nr_servers = domain->nr_servers;
 	raw_spin_unlock_irq(&domain->lock);
 	return ret;
 }
@@ -185,7 +293,7 @@ static long uf_ioc_query(struct uf_domain *domain, void __user *arg)
 	ret = uf_fetch(&query, sizeof(query), sizeof(query), arg);
 	if (ret)
 		return ret;
-	if (query.flags)
+	if (query.flags || query.reserved)
 		return -EINVAL;
 	answer.size = query.size;
 	answer.thread = query.thread;
@@ -224,6 +332,18 @@ long uf_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return uf_ioc_wake(domain, argp);
 	case UFIBER_IOC_QUERY:
 		return uf_ioc_query(domain, argp);
+	case UFIBER_IOC_KICK:
+		return uf_ioc_kick(domain, argp);
+	case UFIBER_IOC_QUANTUM:
+		return uf_ioc_quantum(domain, argp);
+	case UFIBER_IOC_INTERRUPT:
+		return uf_ioc_interrupt(domain, argp);
+	case UFIBER_IOC_RESIZE:
+		return uf_ioc_resize(domain, argp);
+	case UFIBER_IOC_EVENTFD:
+		return uf_ioc_eventfd(domain, argp);
+	case UFIBER_IOC_STATS:
+		return uf_ioc_stats(domain, argp);
 	case UFIBER_IOC_WAIT:
 	case UFIBER_IOC_UNREGISTER:
 		thread = uf_caller(domain);

@@ -28,6 +28,7 @@
 
 void uf_set_state(struct uf_thread *thread, enum ufiber_thread_state state)
 {
+	uf_account(thread);
 	WRITE_ONCE(thread->state, state);
 	/* After the words that go with it: see the order above. */
 	smp_store_release(&thread->shared->state, state);
@@ -36,6 +37,9 @@ void uf_set_state(struct uf_thread *thread, enum ufiber_thread_state state)
 static void uf_own(struct uf_server *server, struct uf_thread *thread)
 {
 	server->holder = thread;
+	server->since = thread->domain->now;
+	thread->handed = server->blocked;
+	server->blocked = 0;
 	WRITE_ONCE(thread->server, server);
 	WRITE_ONCE(thread->shared->server, server->id);
 	uf_set_state(thread, UFIBER_THREAD_RUNNING);
@@ -65,31 +69,67 @@ struct uf_server *uf_release(struct uf_thread *thread,
 	uf_set_state(thread, state);
 	if (!server)
 		return NULL;
+	if (unlikely(thread->kicked))
+		uf_forget_kick(thread);
 	WRITE_ONCE(thread->server, NULL);
 	thread->last = server;
+	server->time += thread->domain->now - server->since;
 	server->holder = NULL;
 	WRITE_ONCE(thread->shared->server, UFIBER_NONE);
 	return server;
 }
 
+static struct uf_thread *uf_first(struct list_head *list)
+{
+	return list_first_entry_or_null(list, struct uf_thread, link);
+}
+
+/* The RUNNABLE thread that is to be given the next server, if the module may. */
 struct uf_thread *uf_first_runnable(struct uf_domain *domain)
 {
-	return list_first_entry_or_null(&domain->runnable, struct uf_thread,
-					link);
+	struct uf_thread *first = NULL;
+	int priority = UFIBER_PRIORITIES;
+
+	if (!domain->nr_runnable || uf_user_schedules(domain))
+		return NULL;
+	while (!first && priority)
+		first = uf_first(&domain->runnable[--priority]);
+	return first;
 }
 
 /*
- * Give @server, which has just lost its holder, to whoever waits for one: the
- * thread that has been RUNNABLE longest before any standby, as it has a fiber
- * to run. Returns the thread to wake, or NULL: the server is VACANT.
+ * Who waits for @server: a RUNNABLE thread before any standby, as it has a fiber
+ * to run; of those the one that had it last, then any; then one that waits for
+ * work, if there is some.
  */
-struct uf_thread *uf_pass_on(struct uf_domain *domain, struct uf_server *server)
+struct uf_thread *uf_next_holder(struct uf_server *server)
 {
+	struct uf_domain *domain = server->domain;
 	struct uf_thread *next = uf_first_runnable(domain);
 
 	if (!next)
-		next = list_first_entry_or_null(&domain->standby,
-						struct uf_thread, link);
+		next = server->home;
+	if (!next)
+		next = uf_first(&domain->standby);
+	if (!next && domain->nr_runnable)
+		next = uf_first(&domain->work);
+	return next;
+}
+
+/*
+ * Give @server, which has just lost its holder, to whoever waits for one.
+ * Returns the thread to wake, or NULL: the server is VACANT, or OFFLINE.
+ */
+struct uf_thread *uf_pass_on(struct uf_domain *domain, struct uf_server *server)
+{
+	struct uf_thread *next;
+
+	if (unlikely(uf_retires(server))) {
+		WRITE_ONCE(server->shared->owner,
+			   UFIBER_OWNER(UFIBER_SERVER_OFFLINE, 0));
+		return NULL;
+	}
+	next = uf_next_holder(server);
 	if (next) {
 		uf_grant(server, next);
 		return next;
@@ -107,8 +147,8 @@ struct uf_server *uf_vacant_server(struct uf_thread *thread)
 
 	if (thread->last && test_bit(thread->last->id, domain->vacant))
 		return thread->last;
-	id = find_first_bit(domain->vacant, domain->nr_servers);
-	return id < domain->nr_servers ? &domain->servers[id] : NULL;
+	id = find_first_bit(domain->vacant, domain->max_servers);
+	return id < domain->max_servers ? &domain->servers[id] : NULL;
 }
 
 /* Whether the holder has declared that it may lose @server; mere advice. */
@@ -120,22 +160,29 @@ bool uf_is_polling(const struct uf_server *server)
 }
 
 /*
- * Take @server from a holder that polls. It is not woken: it learns of it when
- * its own compare-and-swap fails, and if it does not sleep yet, or no longer,
- * the two compare-and-swaps decide between us.
+ * Take @server from a holder that polls, and put @owner into the owner word. The
+ * holder is not woken: it learns of it when its own compare-and-swap fails, and if
+ * it does not sleep yet, or no longer, the two compare-and-swaps decide between us.
  */
-static bool uf_take_polling(struct uf_server *server, struct uf_thread *thread)
+bool uf_rob(struct uf_server *server, u32 owner)
 {
 	struct uf_thread *poller = server->holder;
 
 	if (!uf_is_polling(server))
 		return false;
 	if (cmpxchg(&server->shared->owner,
-		    UFIBER_OWNER(UFIBER_SERVER_POLLING, poller->id),
-		    UFIBER_OWNER(UFIBER_SERVER_HELD, thread->id)) !=
+		    UFIBER_OWNER(UFIBER_SERVER_POLLING, poller->id), owner) !=
 	    UFIBER_OWNER(UFIBER_SERVER_POLLING, poller->id))
 		return false;
 	uf_release(poller, UFIBER_THREAD_IDLE);
+	return true;
+}
+
+static bool uf_take_polling(struct uf_server *server, struct uf_thread *thread)
+{
+	if (uf_retires(server) ||
+	    !uf_rob(server, UFIBER_OWNER(UFIBER_SERVER_HELD, thread->id)))
+		return false;
 	uf_dequeue(thread);
 	uf_own(server, thread);
 	return true;
@@ -167,32 +214,75 @@ static bool uf_take_free(struct uf_thread *thread)
 	return server;
 }
 
-/*
- * Find a server for @thread, which has none: a free one now (returns true), or
- * queue it as RUNNABLE. The look for one that another thread polls comes last,
- * and once, since it reads every server's owner word.
- */
-bool uf_take_or_queue(struct uf_thread *thread)
+static void uf_queue_runnable(struct uf_thread *thread,
+			      enum ufiber_reason reason)
 {
 	struct uf_domain *domain = thread->domain;
-
-	lockdep_assert_held(&domain->lock);
-	if (uf_take_free(thread))
-		return true;
+	u32 priority = READ_ONCE(thread->shared->priority);
 
 	uf_set_state(thread, UFIBER_THREAD_RUNNABLE);
-	list_add_tail(&thread->link, &domain->runnable);
+	thread->queue = UF_QUEUE_RUNNABLE;
+	thread->reason = reason;
+	priority = min(priority, UFIBER_PRIORITIES - 1);
+	list_add_tail(&thread->link, &domain->runnable[priority]);
 	WRITE_ONCE(domain->shared->nr_runnable, ++domain->nr_runnable);	/* (a) */
-	smp_mb();	/* pairs with the poller's compare-and-swap, see above */
-	return uf_take_any_polling(thread);				/* (b) */
 }
 
-void uf_queue_standby(struct uf_thread *thread)
+/*
+ * There is work for a user's scheduler. If one waits for that and a server is
+ * VACANT, it gets that. Its wake-up comes by interrupt: the caller has others to
+ * wake.
+ */
+static void uf_rouse(struct uf_domain *domain)
+{
+	struct uf_thread *idle = uf_first(&domain->work);
+	struct uf_server *server = idle ? uf_vacant_server(idle) : NULL;
+
+	if (!server)
+		return;
+	uf_grant(server, idle);
+	irq_work_queue(&idle->wake_irq);
+}
+
+/*
+ * Find a server for @thread, which has none: a free one now (returns true), or
+ * queue it as RUNNABLE, for @reason. The look for one that another thread polls
+ * comes last, and once, since it reads every server's owner word.
+ */
+bool uf_take_or_queue(struct uf_thread *thread, enum ufiber_reason reason)
+{
+	struct uf_domain *domain = thread->domain;
+	bool user = uf_user_schedules(domain);
+
+	lockdep_assert_held(&domain->lock);
+	if (user || !uf_take_free(thread)) {
+		uf_queue_runnable(thread, reason);
+		/* Pairs with the poller's compare-and-swap, see above. */
+		smp_mb();
+		if (user || !uf_take_any_polling(thread)) {		/* (b) */
+			uf_event(thread, reason, UFIBER_NONE);
+			uf_rouse(domain);
+			return false;
+		}
+	}
+	if (domain->flags & UFIBER_SETUP_WATCH)
+		uf_event(thread, reason, thread->server->id);
+	return true;
+}
+
+/* Queue @thread as a standby, or as one that waits for work. */
+void uf_queue_standby(struct uf_thread *thread, enum uf_queue queue)
 {
 	struct uf_domain *domain = thread->domain;
 
-	thread->standby = true;
+	thread->queue = queue;
+	if (queue == UF_QUEUE_WORK) {
+		list_add(&thread->link, &domain->work);
+		return;
+	}
 	list_add(&thread->link, &domain->standby);
+	if (thread->last)
+		thread->last->home = thread;
 	WRITE_ONCE(domain->shared->nr_standby, ++domain->nr_standby);
 }
 
@@ -202,10 +292,16 @@ void uf_unlink(struct uf_thread *thread)
 	struct uf_domain *domain = thread->domain;
 
 	list_del_init(&thread->link);
-	if (thread->standby) {
-		thread->standby = false;
-		WRITE_ONCE(domain->shared->nr_standby, --domain->nr_standby);
-	} else {
+	switch (thread->queue) {
+	case UF_QUEUE_RUNNABLE:
 		WRITE_ONCE(domain->shared->nr_runnable, --domain->nr_runnable);
+		break;
+	case UF_QUEUE_STANDBY:
+		if (thread->last && thread->last->home == thread)
+			thread->last->home = NULL;
+		WRITE_ONCE(domain->shared->nr_standby, --domain->nr_standby);
+		break;
+	case UF_QUEUE_WORK:
+		break;
 	}
 }

@@ -109,19 +109,20 @@ static bool uf_join(struct uf_thread *thread)
 	struct uf_domain *domain = thread->domain;
 	unsigned long id;
 
-	raw_spin_lock_irq(&domain->lock);
+	uf_lock(domain);
 	id = find_first_zero_bit(domain->ids, domain->max_threads);
 	if (id < domain->max_threads) {
 		thread->id = id;
 		thread->shared = &domain->shared_threads[id];
 		memset(thread->shared, 0, sizeof(*thread->shared));
 		thread->shared->server = UFIBER_NONE;
+		thread->since = domain->now;
 		uf_set_state(thread, UFIBER_THREAD_IDLE);
 		__set_bit(id, domain->ids);
 		domain->threads[id] = thread;
 		domain->nr_threads++;
 	}
-	raw_spin_unlock_irq(&domain->lock);
+	uf_unlock(domain);
 	return id < domain->max_threads;
 }
 
@@ -166,9 +167,9 @@ void uf_thread_unregister(struct uf_thread *thread)
 	struct uf_thread *next;
 
 	rcu_read_lock();
-	raw_spin_lock_irq(&domain->lock);
+	uf_lock(domain);
 	next = uf_leave(thread);
-	raw_spin_unlock_irq(&domain->lock);
+	uf_unlock(domain);
 	if (next)
 		uf_thread_wake(next);
 	rcu_read_unlock();
@@ -182,7 +183,7 @@ static bool uf_registration_is_void(struct uf_thread *thread)
 }
 
 /* UFIBER_IOC_REGISTER for current; returns its registration or an ERR_PTR(). */
-struct uf_thread *uf_thread_register(struct uf_domain *domain)
+struct uf_thread *uf_thread_register(struct uf_domain *domain, u64 cookie)
 {
 	struct uf_thread *thread = uf_hook_current();
 
@@ -195,6 +196,7 @@ struct uf_thread *uf_thread_register(struct uf_domain *domain)
 	thread = uf_thread_alloc(domain);
 	if (!thread)
 		return ERR_PTR(-ENOMEM);
+	thread->cookie = cookie;
 	if (!uf_join(thread)) {
 		uf_thread_put(thread);
 		return ERR_PTR(-ENOSPC);

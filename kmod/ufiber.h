@@ -6,7 +6,8 @@
  * include/uapi/linux/ufiber.h. Who makes each move:
  *
  *   RUNNING  -> BLOCKED    uf_block(), in the thread's own sched_out, rq lock held
- *   RUNNING  -> IDLE       uf_wait(), by itself; uf_take_polling(), by the thief
+ *   RUNNING  -> RUNNABLE   uf_make_way(), by itself: preempted, or it yields
+ *   RUNNING  -> IDLE       uf_wait(), by itself; uf_rob(), by the thief
  *   BLOCKED  -> RUNNING    uf_hold(), by itself, at its return to user mode
  *   BLOCKED  -> RUNNABLE   uf_hold(), by itself; uf_wait() with ACQUIRE
  *   RUNNABLE -> RUNNING    uf_grant(), by whoever frees a server
@@ -18,6 +19,7 @@
  * Locks. A letter behind a field says what guards it:
  *
  *   C  constant once the object can be found
+ *   A  atomic
  *   L  domain->lock
  *   O  written by the owning thread only, in its own context
  *   OL written by the owning thread with domain->lock held, so either suffices
@@ -30,15 +32,16 @@
  *   domain->setup_mutex
  *   rq->lock -> domain->lock
  *
- * and nothing that could take a rq lock (a wake-up above all) may happen under
- * domain->lock. Functions that grant a server under the lock return the thread
+ * and nothing that could take a rq lock (a wake-up or the start of a timer above
+ * all) may happen under domain->lock. Functions that grant a server under the lock return the thread
  * that has to be woken; the caller wakes it after unlocking, by
  * uf_thread_wake() in task context or through its wake_irq under the rq lock.
  * Such a thread cannot be freed meanwhile: freeing waits for an RCU grace
  * period, and the callers are inside rcu_read_lock() or the scheduler.
  *
  * Invariant, whenever domain->lock is free: if a server is VACANT, no thread is
- * RUNNABLE or standby.
+ * RUNNABLE or standby. In a USER_SCHED domain: if a server is VACANT, no thread is
+ * a standby, and if one is RUNNABLE, none waits with WORK.
  *
  * References. A registered thread holds its domain and the module. A thread is
  * freed when it has left the domain, its hook is gone (or its task is dead) and
@@ -51,11 +54,15 @@
 #include <linux/hrtimer.h>
 #include <linux/irq_work.h>
 #include <linux/kref.h>
+#include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/poll.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
+#include <linux/timekeeping.h>
 #include <linux/types.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #include <uapi/linux/ufiber.h>
@@ -66,12 +73,42 @@ struct uf_thread;
 
 struct uf_server {
 	u32 id;					/* C */
-	struct uf_thread *holder;		/* L, NULL when VACANT */
+	struct uf_domain *domain;		/* C */
+	struct uf_thread *holder;		/* L, NULL when VACANT or OFFLINE */
+	struct uf_thread *home;			/* L, a standby that had it last */
 	struct ufiber_shared_server *shared;	/* C */
 	u64 blocks;				/* L */
 	u64 handoffs;				/* L */
 	u64 takeovers;				/* L */
 	u64 grants;				/* L */
+	u64 preempts;				/* L */
+	u64 since;				/* L, when the holder got it */
+	u64 time;				/* L, held by former holders */
+	u64 blocked;				/* L, when the block began that it is
+						 * being handed over for, or 0 */
+
+	struct hrtimer timer;			/* see quantum.c */
+	u64 quantum;				/* L, ns, 0 for none */
+	bool armed;				/* L, the timer runs or is about to */
+	struct uf_thread *watched;		/* L, the holder at its last expiry; */
+	u32 watched_dispatches;			/* L, not to be followed */
+};
+
+/* The list that a thread's link is in. */
+enum uf_queue {
+	UF_QUEUE_RUNNABLE,
+	UF_QUEUE_STANDBY,
+	UF_QUEUE_WORK,				/* WAIT with WORK */
+};
+
+/* What the time is spent on: the fields of struct ufiber_stats. */
+enum uf_account {
+	UF_RUNNING,
+	UF_BLOCKED,
+	UF_HELD,
+	UF_PREEMPTED,
+	UF_IDLE,
+	UF_ACCOUNTS,
 };
 
 struct uf_domain {
@@ -85,7 +122,10 @@ struct uf_domain {
 	struct ufiber_shared_domain *shared;	/* C, in memory */
 	struct ufiber_shared_server *shared_servers;	/* C, in memory */
 	struct ufiber_shared_thread *shared_threads;	/* C, in memory */
-	u32 nr_servers;				/* C */
+	struct ufiber_event *ring;		/* C, in memory */
+	u32 ring_entries;			/* C */
+	u32 flags;				/* C, UFIBER_SETUP_* */
+	u32 max_servers;			/* C */
 	u32 max_threads;			/* C */
 
 	raw_spinlock_t lock;
@@ -93,11 +133,24 @@ struct uf_domain {
 	unsigned long *vacant;			/* L, bit per server */
 	struct uf_thread **threads;		/* L, by id */
 	unsigned long *ids;			/* L, bit per thread id in use */
-	struct list_head runnable;		/* L, longest waiting first */
+	struct list_head runnable[UFIBER_PRIORITIES];	/* L, longest waiting first */
 	struct list_head standby;		/* L, latest first: warm caches */
+	struct list_head work;			/* L, latest first */
+	u32 nr_servers;				/* L, in use; S to change it */
 	u32 nr_threads;				/* L */
 	u32 nr_runnable;			/* L */
 	u32 nr_standby;				/* L */
+	u32 nr_quanta;				/* L, servers that have a quantum */
+	u32 ring_tail;				/* L */
+	u64 ring_lost;				/* L */
+	u64 now;				/* L, when it was last taken */
+	atomic64_t latency[UFIBER_LATENCIES];	/* A */
+
+	wait_queue_head_t poll;			/* see events.c */
+	struct irq_work notify;
+	bool listening;				/* somebody has waited for events */
+	struct eventfd_ctx *eventfd;		/* under poll.lock */
+	struct list_head commands;		/* under poll.lock */
 };
 
 struct uf_thread {
@@ -110,9 +163,14 @@ struct uf_thread {
 	enum ufiber_thread_state state;		/* L */
 	struct uf_server *server;		/* L, set if and only if RUNNING */
 	struct uf_server *last;			/* L, the server it lost last */
-	struct list_head link;			/* L, in runnable or standby */
-	bool standby;				/* L, which of the two */
+	struct list_head link;			/* L, in a list of the domain */
+	enum uf_queue queue;			/* L, which one */
+	enum ufiber_reason reason;		/* L, why it was queued as RUNNABLE */
+	u64 cookie;				/* C */
 	bool left;				/* L, no longer in the domain */
+	bool kicked;				/* L, is to give its server up */
+	bool interrupted;			/* L, see uf_interrupt() */
+	bool loose;				/* L, BLOCKED, but not asleep */
 	bool waiting;				/* OL, in uf_wait(); O if no longer IDLE */
 	bool aside;				/* O, about to sleep but does not */
 	bool held;				/* O, sleeps in uf_hold() */
@@ -126,6 +184,11 @@ struct uf_thread {
 	u16 aside_skips;			/* O, how many that were to be */
 	u64 blocks;				/* L */
 	u64 holds;				/* L */
+	u64 preempts;				/* L */
+	u64 since;				/* L, when its state began */
+	u64 times[UF_ACCOUNTS];			/* L, of former states */
+	u64 handed;				/* L, O if RUNNING: when the block
+						 * began that got it its server */
 
 	struct irq_work wake_irq;		/* wakes it from under the rq lock */
 	struct irq_work end_irq;		/* puts it when its task is dead */
@@ -145,7 +208,7 @@ void uf_domain_put(struct uf_domain *domain);
 /* thread.c: joining, leaving, ending */
 extern struct workqueue_struct *uf_workqueue;
 struct uf_thread *uf_find_thread(struct uf_domain *domain, u32 id);
-struct uf_thread *uf_thread_register(struct uf_domain *domain);
+struct uf_thread *uf_thread_register(struct uf_domain *domain, u64 cookie);
 struct uf_thread *uf_leave(struct uf_thread *thread);
 void uf_thread_unregister(struct uf_thread *thread);
 void uf_thread_detach(struct uf_thread *thread);
@@ -158,12 +221,14 @@ void uf_grant(struct uf_server *server, struct uf_thread *thread);
 struct uf_server *uf_release(struct uf_thread *thread,
 			     enum ufiber_thread_state state);
 struct uf_thread *uf_first_runnable(struct uf_domain *domain);
+struct uf_thread *uf_next_holder(struct uf_server *server);
 struct uf_thread *uf_pass_on(struct uf_domain *domain, struct uf_server *server);
 struct uf_server *uf_vacant_server(struct uf_thread *thread);
-bool uf_take_or_queue(struct uf_thread *thread);
-void uf_queue_standby(struct uf_thread *thread);
+bool uf_take_or_queue(struct uf_thread *thread, enum ufiber_reason reason);
+void uf_queue_standby(struct uf_thread *thread, enum uf_queue queue);
 void uf_unlink(struct uf_thread *thread);
 bool uf_is_polling(const struct uf_server *server);
+bool uf_rob(struct uf_server *server, u32 owner);
 
 /* Take @thread out of the list it is in, if any. */
 static inline void uf_dequeue(struct uf_thread *thread)
@@ -171,6 +236,91 @@ static inline void uf_dequeue(struct uf_thread *thread)
 	if (!list_empty(&thread->link))
 		uf_unlink(thread);
 }
+
+/* Whether @server is to be given up for good: see uf_resize(). */
+static inline bool uf_retires(const struct uf_server *server)
+{
+	return server->id >= server->domain->nr_servers;
+}
+
+static inline bool uf_user_schedules(const struct uf_domain *domain)
+{
+	return domain->flags & UFIBER_SETUP_USER_SCHED;
+}
+
+/*
+ * What changes states starts here: one reading of the clock serves all of it.
+ * The clock is good in every context, the scheduler's included.
+ */
+static inline void uf_look_at_clock(struct uf_domain *domain)
+{
+	lockdep_assert_held(&domain->lock);
+	domain->now = ktime_get_mono_fast_ns();
+}
+
+static inline void uf_lock(struct uf_domain *domain)
+{
+	raw_spin_lock_irq(&domain->lock);
+	uf_look_at_clock(domain);
+}
+
+static inline void uf_unlock(struct uf_domain *domain)
+{
+	raw_spin_unlock_irq(&domain->lock);
+}
+
+/* account.c: where the time goes; under domain->lock but for the last */
+void uf_account(struct uf_thread *thread);
+int uf_stats(struct uf_domain *domain, struct ufiber_stats *stats);
+void uf_count_latency(struct uf_thread *thread);
+
+/* Current, which is @thread, goes on with a server. */
+static inline void uf_goes_on(struct uf_thread *thread)
+{
+	/* Who read that it is RUNNING: pairs with the release in uf_set_state(). */
+	smp_rmb();
+	if (thread->handed)
+		uf_count_latency(thread);
+}
+
+/* ring.c: events for user mode; under domain->lock */
+void uf_event(struct uf_thread *thread, enum ufiber_reason reason, u32 server);
+
+/* events.c: who waits for events */
+void uf_events_init(struct uf_domain *domain);
+void uf_events_destroy(struct uf_domain *domain);
+void uf_events_notify(struct uf_domain *domain);
+void uf_events_listen(struct uf_domain *domain);
+int uf_set_eventfd(struct uf_domain *domain, int fd);
+__poll_t uf_poll(struct file *file, poll_table *table);
+
+/* kick.c: what one thread asks of another */
+struct uf_thread *uf_make_way(struct uf_thread *thread,
+			      enum ufiber_reason reason);
+void uf_forget_kick(struct uf_thread *thread);
+int uf_kick(struct uf_domain *domain, u32 id);
+int uf_interrupt(struct uf_domain *domain, u32 id);
+
+/* quantum.c: preemption by time */
+void uf_quantum_init(struct uf_server *server);
+int uf_set_quantum(struct uf_domain *domain, u32 server, u64 quantum);
+void uf_quantum_arm_all(struct uf_domain *domain);
+void uf_quantum_sched_in(struct uf_thread *thread);
+
+/* Threads have begun to wait. Context: no lock held. */
+static inline void uf_quantum_queued(struct uf_domain *domain)
+{
+	if (unlikely(READ_ONCE(domain->nr_quanta)))
+		uf_quantum_arm_all(domain);
+}
+
+/* resize.c: more servers, or fewer */
+int uf_resize(struct uf_domain *domain, u32 nr_servers);
+
+/* uring_cmd.c, or compat/uring_cmd_none.c */
+struct io_uring_cmd;
+int uf_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags);
+void uf_uring_notify(struct uf_domain *domain);
 
 /* wait.c: the calls that sleep and wake */
 long uf_wait(struct uf_thread *thread, const struct ufiber_wait *args);
@@ -197,6 +347,7 @@ struct uf_thread *uf_hook_current(void);
 /* compat/resume_*.c: run uf_hold() when current returns to user mode */
 int uf_resume_prepare(struct uf_thread *thread);
 void uf_resume_queue(struct uf_thread *thread);
+void uf_resume_kick(struct uf_thread *thread);
 void uf_resume_drop(struct uf_thread *thread);
 
 #endif /* UFIBER_H */

@@ -14,7 +14,10 @@
 #include "ufiber.h"
 
 #define UF_WAIT_FLAGS (UFIBER_WAIT_STANDBY | UFIBER_WAIT_HANDOVER | \
-		       UFIBER_WAIT_ACQUIRE | UFIBER_WAIT_TIMEOUT)
+		       UFIBER_WAIT_ACQUIRE | UFIBER_WAIT_TIMEOUT | \
+		       UFIBER_WAIT_YIELD | UFIBER_WAIT_WORK)
+/* The caller does not park. */
+#define UF_WAIT_RUNNABLE (UFIBER_WAIT_ACQUIRE | UFIBER_WAIT_YIELD)
 
 /* Whether @thread can be handed a server. */
 static bool uf_accepts_server(const struct uf_thread *thread)
@@ -24,19 +27,41 @@ static bool uf_accepts_server(const struct uf_thread *thread)
 }
 
 /*
- * Give the caller's server to the right one and make the caller IDLE. Returns
- * the thread to wake. With STANDBY and nobody RUNNABLE the caller keeps it.
+ * Does the caller keep its server, as a standby that has one already? It does if
+ * there is nothing better to do with it.
  */
-static struct uf_thread *uf_give_up(struct uf_thread *thread, u32 flags,
+static bool uf_keeps_server(const struct uf_thread *thread, u32 flags)
+{
+	struct uf_domain *domain = thread->domain;
+
+	if (!(flags & UFIBER_WAIT_STANDBY) || !thread->server ||
+	    uf_retires(thread->server))
+		return false;
+	if (flags & UFIBER_WAIT_WORK)
+		return domain->nr_runnable;
+	return !uf_first_runnable(domain);
+}
+
+/* What a WAKE without flags does to @thread; returns it if it is to be woken. */
+static struct uf_thread *uf_end_idle(struct uf_thread *thread)
+{
+	if (thread->state != UFIBER_THREAD_IDLE || !thread->waiting) {
+		thread->woken = true;
+		return NULL;
+	}
+	uf_dequeue(thread);
+	return uf_take_or_queue(thread, UFIBER_REASON_WOKEN) ? thread : NULL;
+}
+
+/*
+ * Give the caller's server, if it has one, to the right one and make the caller
+ * IDLE. Returns the thread to wake.
+ */
+static struct uf_thread *uf_give_up(struct uf_thread *thread,
 				    struct uf_thread *next)
 {
 	struct uf_domain *domain = thread->domain;
 	struct uf_server *server;
-
-	if (!next)
-		next = uf_first_runnable(domain);
-	if (!next && (flags & UFIBER_WAIT_STANDBY) && thread->server)
-		return NULL;
 
 	uf_dequeue(thread);
 	server = uf_release(thread, UFIBER_THREAD_IDLE);
@@ -44,19 +69,43 @@ static struct uf_thread *uf_give_up(struct uf_thread *thread, u32 flags,
 		return NULL;
 	if (!next)
 		return uf_pass_on(domain, server);
+	if (unlikely(uf_retires(server))) {
+		uf_pass_on(domain, server);
+		return next->state == UFIBER_THREAD_IDLE ? uf_end_idle(next) :
+							   NULL;
+	}
 	uf_grant(server, next);
 	return next;
 }
 
-/* A standby takes any VACANT server, but robs no poller: it has no fiber. */
-static void uf_stand_by(struct uf_thread *thread)
+/*
+ * A standby takes any VACANT server, but robs no poller: it has no fiber. One that
+ * waits for work does so if there is some.
+ */
+static void uf_stand_by(struct uf_thread *thread, u32 flags)
 {
-	struct uf_server *server = uf_vacant_server(thread);
+	bool work = flags & UFIBER_WAIT_WORK;
+	struct uf_server *server = NULL;
 
+	if (!work || thread->domain->nr_runnable)
+		server = uf_vacant_server(thread);
 	if (server)
 		uf_grant(server, thread);
 	else
-		uf_queue_standby(thread);
+		uf_queue_standby(thread, work ? UF_QUEUE_WORK :
+						UF_QUEUE_STANDBY);
+}
+
+/* ACQUIRE or YIELD, or a WAKE that came before. Returns the thread to wake. */
+static struct uf_thread *uf_begin_runnable(struct uf_thread *thread, u32 flags)
+{
+	struct uf_thread *next = NULL;
+
+	if ((flags & UFIBER_WAIT_YIELD) && !thread->mid_wait)
+		next = uf_make_way(thread, UFIBER_REASON_YIELDED);
+	if (!thread->server && list_empty(&thread->link))
+		uf_take_or_queue(thread, UFIBER_REASON_WOKEN);
+	return next;
 }
 
 /*
@@ -81,29 +130,34 @@ static int uf_begin_wait(struct uf_thread *thread,
 		if (!uf_accepts_server(next) || !thread->server)
 			return -EAGAIN;
 	}
-	if (!thread->mid_wait || (args->flags & UFIBER_WAIT_ACQUIRE))
+	if (!thread->mid_wait || (args->flags & UF_WAIT_RUNNABLE))
 		thread->expired = false;
 	if (thread->cancelled) {
 		thread->cancelled = false;
 		thread->expired = false;
 		thread->mid_wait = false;
-		*wake = uf_give_up(thread, 0, NULL);
+		*wake = uf_give_up(thread, NULL);
 		return -ECANCELED;
 	}
 	/* BLOCKED in mid-wait: it was RUNNABLE and blocked in a handler. */
-	if (thread->woken || (args->flags & UFIBER_WAIT_ACQUIRE) ||
+	if ((args->flags & UF_WAIT_RUNNABLE) ||
 	    (thread->mid_wait && thread->state == UFIBER_THREAD_BLOCKED)) {
+		*wake = uf_begin_runnable(thread, args->flags);
+		return 0;
+	}
+	if (thread->woken) {
 		thread->woken = false;
-		if (!thread->server && list_empty(&thread->link))
-			uf_take_or_queue(thread);
+		*wake = uf_begin_runnable(thread, 0);
 		return 0;
 	}
 	/* Going on with a wait that has been granted, woken, or timed out. */
 	if (thread->mid_wait && (thread->server || !list_empty(&thread->link)))
 		return 0;
-	*wake = uf_give_up(thread, args->flags, next);
+	if (!next && uf_keeps_server(thread, args->flags))
+		return 0;
+	*wake = uf_give_up(thread, next);
 	if ((args->flags & UFIBER_WAIT_STANDBY) && !thread->server)
-		uf_stand_by(thread);
+		uf_stand_by(thread, args->flags);
 	return 0;
 }
 
@@ -114,7 +168,8 @@ static int uf_begin_wait(struct uf_thread *thread,
  *
  * Returns 0 if the wait is over, -EINTR at a signal, -ETIME at the timeout.
  */
-static int uf_sleep_wait(struct uf_thread *thread, ktime_t *timeout)
+static int uf_sleep_wait(struct uf_thread *thread, ktime_t *timeout,
+			 clockid_t clock)
 {
 	int ret = 0;
 
@@ -129,7 +184,9 @@ static int uf_sleep_wait(struct uf_thread *thread, ktime_t *timeout)
 		}
 		if (!timeout) {
 			schedule();
-		} else if (!schedule_hrtimeout(timeout, HRTIMER_MODE_ABS)) {
+		} else if (!schedule_hrtimeout_range_clock(timeout, 0,
+							   HRTIMER_MODE_ABS,
+							   clock)) {
 			ret = -ETIME;
 			break;
 		}
@@ -146,7 +203,7 @@ static bool uf_expire(struct uf_thread *thread)
 {
 	thread->expired = true;
 	return thread->state != UFIBER_THREAD_RUNNABLE &&
-	       uf_take_or_queue(thread);
+	       uf_take_or_queue(thread, UFIBER_REASON_WOKEN);
 }
 
 /*
@@ -157,7 +214,7 @@ static bool uf_end_wait(struct uf_thread *thread, u32 flags, int ret,
 			long *result)
 {
 	if (!thread->server && !thread->cancelled && ret == -ETIME &&
-	    !(flags & (UFIBER_WAIT_STANDBY | UFIBER_WAIT_ACQUIRE)) &&
+	    !(flags & (UFIBER_WAIT_STANDBY | UF_WAIT_RUNNABLE)) &&
 	    !uf_expire(thread))
 		return false;
 
@@ -188,23 +245,35 @@ static bool uf_end_wait(struct uf_thread *thread, u32 flags, int ret,
 	return true;
 }
 
-static bool uf_wait_args_ok(const struct ufiber_wait *args)
+static bool uf_clock_ok(u32 clock)
+{
+	return clock == CLOCK_MONOTONIC || clock == CLOCK_REALTIME ||
+	       clock == CLOCK_BOOTTIME || clock == CLOCK_TAI;
+}
+
+static bool uf_wait_args_ok(const struct uf_domain *domain,
+			    const struct ufiber_wait *args)
 {
 	u32 flags = args->flags;
 
 	/* The usual ones first. */
 	if (flags == UFIBER_WAIT_HANDOVER)
-		return !args->reserved && !args->timeout;
-	if ((flags & ~UF_WAIT_FLAGS) || args->reserved)
+		return !args->clock && !args->timeout;
+	if (flags & ~UF_WAIT_FLAGS)
 		return false;
-	if ((flags & UFIBER_WAIT_ACQUIRE) &&
-	    (flags & (UFIBER_WAIT_STANDBY | UFIBER_WAIT_HANDOVER)))
+	if ((flags & UF_WAIT_RUNNABLE) &&
+	    (flags & ~UFIBER_WAIT_TIMEOUT) != UFIBER_WAIT_ACQUIRE &&
+	    (flags & ~UFIBER_WAIT_TIMEOUT) != UFIBER_WAIT_YIELD)
+		return false;
+	if ((flags & UFIBER_WAIT_WORK) &&
+	    (!(flags & UFIBER_WAIT_STANDBY) || !uf_user_schedules(domain) ||
+	     (flags & UFIBER_WAIT_HANDOVER)))
 		return false;
 	if (!(flags & UFIBER_WAIT_HANDOVER) && args->next)
 		return false;
-	if (!(flags & UFIBER_WAIT_TIMEOUT) && args->timeout)
-		return false;
-	return args->timeout <= KTIME_MAX;
+	if (!(flags & UFIBER_WAIT_TIMEOUT))
+		return !args->timeout && !args->clock;
+	return args->timeout <= KTIME_MAX && uf_clock_ok(args->clock);
 }
 
 /*
@@ -270,11 +339,14 @@ static long uf_wait_sleep(struct uf_thread *thread,
 	do {
 		ret = uf_sleep_wait(thread,
 				    (args->flags & UFIBER_WAIT_TIMEOUT) &&
-				    !thread->expired ? &time : NULL);
-		raw_spin_lock_irq(&thread->domain->lock);
+				    !thread->expired ? &time : NULL,
+				    args->clock);
+		uf_lock(thread->domain);
 		over = uf_end_wait(thread, args->flags, ret, &result);
-		raw_spin_unlock_irq(&thread->domain->lock);
+		uf_unlock(thread->domain);
 	} while (!over);
+	if (result >= 0)
+		uf_goes_on(thread);
 	return result;
 }
 
@@ -288,11 +360,11 @@ long uf_wait(struct uf_thread *thread, const struct ufiber_wait *args)
 	bool wake;
 	long ret;
 
-	if (!uf_wait_args_ok(args))
+	if (!uf_wait_args_ok(domain, args))
 		return -EINVAL;
 
 	rcu_read_lock();
-	raw_spin_lock_irq(&domain->lock);
+	uf_lock(domain);
 	ret = uf_begin_wait(thread, args, &next);
 	if (!ret && thread->server)
 		uf_end_wait(thread, args->flags, 0, &ret);
@@ -304,7 +376,7 @@ long uf_wait(struct uf_thread *thread, const struct ufiber_wait *args)
 		else
 			thread->aside = true;
 	}
-	raw_spin_unlock_irq(&domain->lock);
+	uf_unlock(domain);
 	task = next ? get_task_struct(next->task) : NULL;
 	wake = next && !uf_stands_aside(next);
 	rcu_read_unlock();
@@ -315,6 +387,7 @@ long uf_wait(struct uf_thread *thread, const struct ufiber_wait *args)
 		uf_step_aside(thread, task);
 	if (task)
 		put_task_struct(task);
+	uf_quantum_queued(domain);
 	if (!thread->waiting)
 		return ret;
 	/*
@@ -330,17 +403,6 @@ long uf_wait(struct uf_thread *thread, const struct ufiber_wait *args)
 	return server->id;
 }
 
-/* What a WAKE without flags does to @thread; returns it if it is to be woken. */
-static struct uf_thread *uf_end_idle(struct uf_thread *thread)
-{
-	if (thread->state != UFIBER_THREAD_IDLE || !thread->waiting) {
-		thread->woken = true;
-		return NULL;
-	}
-	uf_dequeue(thread);
-	return uf_take_or_queue(thread) ? thread : NULL;
-}
-
 /* UFIBER_IOC_WAKE */
 int uf_wake(struct uf_domain *domain, const struct ufiber_wake *args)
 {
@@ -351,7 +413,7 @@ int uf_wake(struct uf_domain *domain, const struct ufiber_wake *args)
 		return -EINVAL;
 
 	rcu_read_lock();
-	raw_spin_lock_irq(&domain->lock);
+	uf_lock(domain);
 	thread = uf_find_thread(domain, args->thread);
 	if (!thread) {
 		ret = -ESRCH;
@@ -361,9 +423,10 @@ int uf_wake(struct uf_domain *domain, const struct ufiber_wake *args)
 	} else {
 		wake = uf_end_idle(thread);
 	}
-	raw_spin_unlock_irq(&domain->lock);
+	uf_unlock(domain);
 	if (wake)
 		uf_thread_wake(wake);
 	rcu_read_unlock();
+	uf_quantum_queued(domain);
 	return ret;
 }

@@ -6,6 +6,7 @@
 #ifndef UFIBER_COMPAT_H
 #define UFIBER_COMPAT_H
 
+#include <linux/eventfd.h>
 #include <linux/fs.h>
 #include <linux/hrtimer.h>
 #include <linux/mm.h>
@@ -13,6 +14,7 @@
 #include <linux/sched.h>
 #include <linux/task_work.h>
 #include <linux/version.h>
+#include <linux/workqueue.h>
 
 /* The scheduler's hook: a preempt notifier in each registered thread. */
 struct uf_hook {
@@ -26,6 +28,7 @@ struct uf_hook {
 struct uf_resume {
 	struct callback_head work;
 	struct file *file;
+	struct work_struct kick;
 };
 
 /*
@@ -45,6 +48,25 @@ static inline bool uf_task_sleeps(struct task_struct *task)
 	return !task_is_runnable(task);
 #else
 	return !task->on_rq;
+#endif
+}
+
+/* Whether @task runs on some CPU just now. */
+static inline bool uf_on_cpu(struct task_struct *task)
+{
+#ifdef CONFIG_SMP
+	return READ_ONCE(task->on_cpu);
+#else
+	return task == current;
+#endif
+}
+
+static inline void uf_eventfd_signal(struct eventfd_ctx *eventfd)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
+	eventfd_signal(eventfd);
+#else
+	eventfd_signal(eventfd, 1);
 #endif
 }
 

@@ -37,11 +37,17 @@ static const struct file_operations uf_resume_fops = {
 	.release = uf_resume_release,
 };
 
+static void uf_kick_run(struct work_struct *work)
+{
+}
+
 /* Make sure that uf_resume_queue() will work; may be repeated. May sleep. */
 int uf_resume_prepare(struct uf_thread *thread)
 {
 	struct file *file;
 
+	if (!thread->resume.kick.func)
+		INIT_WORK(&thread->resume.kick, uf_kick_run);
 	if (thread->resume.file || thread->resume_queued)
 		return 0;
 	file = anon_inode_getfile("[ufiber]", &uf_resume_fops, NULL, O_RDWR);
@@ -53,14 +59,13 @@ int uf_resume_prepare(struct uf_thread *thread)
 
 /*
  * Have uf_hold() called when current, which is @thread, next returns to user.
- * Context: the thread's own. From an interrupt fput() would turn to a worker, so
- * what uf_recheck() catches waits here for the next switch.
+ * Context: the thread's own, not an interrupt: there fput() turns to a worker.
  */
 void uf_resume_queue(struct uf_thread *thread)
 {
 	struct file *file;
 
-	if (in_interrupt() || xchg(&thread->resume_queued, 1))
+	if (xchg(&thread->resume_queued, 1))
 		return;
 	file = thread->resume.file;
 	if (!file) {
@@ -73,9 +78,24 @@ void uf_resume_queue(struct uf_thread *thread)
 	fput(file);
 }
 
-/* The thread is being freed, so nothing is queued. */
+/*
+ * The same for any thread. The reference must be dropped by itself, so have it
+ * switched out by an urgent worker on its CPU: when it is switched in again, the
+ * hook sees why and calls uf_resume_queue(). Context: any but under a lock.
+ */
+void uf_resume_kick(struct uf_thread *thread)
+{
+	/* Between kicked and on_cpu; a switch in has one between the two, too. */
+	smp_mb();
+	if (uf_on_cpu(thread->task))
+		queue_work_on(task_cpu(thread->task), system_highpri_wq,
+			      &thread->resume.kick);
+}
+
+/* The thread is being freed, so no file is on its way. */
 void uf_resume_drop(struct uf_thread *thread)
 {
+	cancel_work_sync(&thread->resume.kick);
 	if (thread->resume.file)
 		fput(thread->resume.file);
 }

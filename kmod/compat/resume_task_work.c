@@ -16,7 +16,11 @@ static void uf_resume_run(struct callback_head *work)
 						resume.work);
 	bool more_work = work->next;
 
-	WRITE_ONCE(thread->resume_queued, 0);
+	/*
+	 * Before reading what uf_hold() is to do. Pairs with the xchg() of who
+	 * has just written more of that: finding us queued, it relies on us.
+	 */
+	smp_store_mb(thread->resume_queued, 0);
 	uf_hold(thread, more_work);
 	uf_thread_put(thread);
 }
@@ -30,7 +34,7 @@ int uf_resume_prepare(struct uf_thread *thread)
 
 /*
  * Have uf_hold() called when current, which is @thread, next returns to user.
- * Context: the thread's own, or an interrupt on top of it.
+ * Context: the thread's own.
  */
 void uf_resume_queue(struct uf_thread *thread)
 {
@@ -41,6 +45,24 @@ void uf_resume_queue(struct uf_thread *thread)
 		return;
 	/* It exits, and will not see user mode again. */
 	WRITE_ONCE(thread->resume_queued, 0);
+	uf_thread_put(thread);
+}
+
+/*
+ * The same for any thread, which is sent to its return to user mode if it runs
+ * there. Context: any but under a lock; inside rcu_read_lock(), which keeps the
+ * thread's memory, but it may be on its way to be freed.
+ */
+void uf_resume_kick(struct uf_thread *thread)
+{
+	if (!kref_get_unless_zero(&thread->kref))
+		return;
+	if (xchg(&thread->resume_queued, 1) == 0) {
+		if (!task_work_add(thread->task, &thread->resume.work,
+				   TWA_RESUME))
+			return;
+		WRITE_ONCE(thread->resume_queued, 0);
+	}
 	uf_thread_put(thread);
 }
 

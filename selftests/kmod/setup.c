@@ -81,14 +81,20 @@ TEST(good)
 /* The sizes are those of the ABI's first version. */
 TEST(sizes)
 {
-	EXPECT_EQ(64, sizeof(struct ufiber_shared_domain));
+	EXPECT_EQ(128, sizeof(struct ufiber_shared_domain));
 	EXPECT_EQ(64, sizeof(struct ufiber_shared_server));
 	EXPECT_EQ(64, sizeof(struct ufiber_shared_thread));
-	EXPECT_EQ(32, sizeof(struct ufiber_setup));
-	EXPECT_EQ(16, sizeof(struct ufiber_register));
+	EXPECT_EQ(32, sizeof(struct ufiber_event));
+	EXPECT_EQ(48, sizeof(struct ufiber_setup));
+	EXPECT_EQ(24, sizeof(struct ufiber_register));
 	EXPECT_EQ(24, sizeof(struct ufiber_wait));
 	EXPECT_EQ(16, sizeof(struct ufiber_wake));
-	EXPECT_EQ(56, sizeof(struct ufiber_query));
+	EXPECT_EQ(64, sizeof(struct ufiber_query));
+	EXPECT_EQ(16, sizeof(struct ufiber_target));
+	EXPECT_EQ(24, sizeof(struct ufiber_quantum));
+	EXPECT_EQ(16, sizeof(struct ufiber_resize));
+	EXPECT_EQ(16, sizeof(struct ufiber_eventfd));
+	EXPECT_EQ(128 + 8 * UFIBER_LATENCIES, sizeof(struct ufiber_stats));
 }
 
 TEST(smallest_and_largest)
@@ -113,7 +119,7 @@ TEST(smallest_and_largest)
 	ASSERT_NE(MAP_FAILED, d.map);
 	/* The last word of the last thread is there. */
 	d.threads = d.map + s.threads_offset;
-	EXPECT_EQ(0, d.threads[UFIBER_MAX_THREADS - 1].reserved[3]);
+	EXPECT_EQ(0, d.threads[UFIBER_MAX_THREADS - 1].reserved[1]);
 }
 
 TEST(numbers_out_of_range)
@@ -189,6 +195,12 @@ TEST(sizes_of_other_arguments)
 		{ UFIBER_IOC_WAIT, sizeof(struct ufiber_wait) },
 		{ UFIBER_IOC_WAKE, sizeof(struct ufiber_wake) },
 		{ UFIBER_IOC_QUERY, sizeof(struct ufiber_query) },
+		{ UFIBER_IOC_KICK, sizeof(struct ufiber_target) },
+		{ UFIBER_IOC_QUANTUM, sizeof(struct ufiber_quantum) },
+		{ UFIBER_IOC_INTERRUPT, sizeof(struct ufiber_target) },
+		{ UFIBER_IOC_RESIZE, sizeof(struct ufiber_resize) },
+		{ UFIBER_IOC_EVENTFD, sizeof(struct ufiber_eventfd) },
+		{ UFIBER_IOC_STATS, sizeof(struct ufiber_stats) },
 	};
 	struct ufiber_register reg = { .size = sizeof(reg) };
 	__u32 arg[2048];
@@ -226,7 +238,7 @@ TEST(flags)
 	unsigned int bit;
 
 	OPEN_FD();
-	for (bit = 0; bit < 32; bit++) {
+	for (bit = 2; bit < 32; bit++) {
 		s.flags = 1U << bit;
 		EXPECT_EQ(-EINVAL, setup(&s));
 		EXPECT_TRUE(untouched());
@@ -294,7 +306,7 @@ TEST(unknown_calls)
 {
 	static const unsigned int bad[] = {
 		_IOC(_IOC_READ | _IOC_WRITE, 'U', 0xef, 0),
-		_IOC(_IOC_READ | _IOC_WRITE, 'U', 0xf6, 0),
+		_IOC(_IOC_READ | _IOC_WRITE, 'U', 0xfc, 0),
 		_IOC(_IOC_NONE, 'U', 0xff, 0),
 		_IOC(_IOC_READ | _IOC_WRITE, 'V', 0xf5, 0),	/* another type */
 		_IOC(_IOC_READ, 'U', 0xf5, 0),			/* another direction */

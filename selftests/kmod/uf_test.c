@@ -243,6 +243,7 @@ long uf_do_wait(long *args)
 		.size = sizeof(wait),
 		.flags = args[1],
 		.next = args[2],
+		.clock = args[1] & UFIBER_WAIT_TIMEOUT ? CLOCK_MONOTONIC : 0,
 		.timeout = args[3],
 	};
 

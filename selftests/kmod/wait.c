@@ -462,13 +462,13 @@ TEST(bad_arguments)
 		ASSERT_STATE(&a, RUNNING, 0);				\
 		ASSERT_STATE(&b, IDLE, Q_WAITING);			\
 	} while (0)
-	TRY(-EINVAL, .flags = 1U << 4);
+	TRY(-EINVAL, .flags = 1U << 6);
 	TRY(-EINVAL, .flags = 1U << 31);
 	TRY(-EINVAL, .flags = ACQUIRE | STANDBY);
 	TRY(-EINVAL, .flags = ACQUIRE | HANDOVER, .next = b.id);
 	TRY(-EINVAL, .flags = ACQUIRE | STANDBY | HANDOVER | TIMEOUT, .next = b.id);
-	TRY(-EINVAL, .flags = HANDOVER, .next = b.id, .reserved = 1);
-	TRY(-EINVAL, .flags = ACQUIRE, .reserved = 1);
+	TRY(-EINVAL, .flags = HANDOVER, .next = b.id, .clock = 1);
+	TRY(-EINVAL, .flags = ACQUIRE, .clock = 1);
 	TRY(-EINVAL, .flags = 0, .next = b.id + 1);
 	TRY(-EINVAL, .flags = ACQUIRE, .next = 1);
 	TRY(-EINVAL, .flags = STANDBY, .timeout = 1);

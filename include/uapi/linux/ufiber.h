@@ -35,10 +35,36 @@
  *      HELD    --- holder blocks, parks, ends; no taker --> VACANT
  *      HELD   <--- compare-and-swap by the holder ----> POLLING
  *      POLLING --- compare-and-swap by the module -----> HELD by another thread
+ *      any    <--- RESIZE ----------------------------> OFFLINE, VACANT
+ *
+ * A RUNNING thread can also be preempted: by KICK, or when its server's quantum
+ * is over and another thread or fiber waits. It then is RUNNABLE, held at its
+ * return to user mode, and its server goes to the thread that waits.
+ *
+ * Who gets a server that is free? By default the module decides: the RUNNABLE
+ * thread of the highest priority that has waited longest, else a standby. In a
+ * domain set up with USER_SCHED the user decides: a RUNNABLE thread gets a server
+ * by HANDOVER alone, and a free server goes to a thread that waits as a standby,
+ * the user's scheduler. That is UMCG's way, with a thread for each fiber:
+ *
+ *      scheduler                           worker
+ *      ---------                           ------
+ *      WAIT HANDOVER|STANDBY, next=worker
+ *                                          RUNNING; it blocks, or is preempted,
+ *                                          or WAIT HANDOVER, next=scheduler
+ *      returns, RUNNING again
+ *      reads the ring: who is RUNNABLE
+ *      nobody: WAIT STANDBY|WORK
+ *                                          unblocks: RUNNABLE, in the ring
+ *      returns, RUNNING again
  *
  * The interface follows UMCG (Peter Oskolkov, Google, 2021) in what it offers;
  * it differs in that the module, not user memory, owns the state, so the
  * scheduler path neither pins nor faults, and in that fibers outnumber threads.
+ *
+ * The threads that become RUNNABLE also appear in a ring in shared memory, with
+ * who, why and when; who only watches can wait for them by poll(2), an eventfd or
+ * io_uring (EVENTFD below).
  *
  * Structures carry their size in the first field. A kernel that knows more
  * fields than the caller treats the missing ones as zero; one that knows fewer
@@ -59,6 +85,13 @@
 
 #define UFIBER_MAX_SERVERS	256U
 #define UFIBER_MAX_THREADS	32768U
+/* Priorities of threads: 0, the usual one, to UFIBER_PRIORITIES - 1, the first. */
+#define UFIBER_PRIORITIES	4U
+/* The shortest and the longest quantum, in nanoseconds. */
+#define UFIBER_MIN_QUANTUM	1000000ULL
+#define UFIBER_MAX_QUANTUM	10000000000ULL
+/* Powers of two that block to hand-off times are counted by. */
+#define UFIBER_LATENCIES	32U
 
 enum ufiber_thread_state {
 	UFIBER_THREAD_FREE = 0,		/* no thread has this id */
@@ -72,11 +105,12 @@ enum ufiber_server_state {
 	UFIBER_SERVER_VACANT = 0,	/* nobody's */
 	UFIBER_SERVER_HELD = 1,		/* held by a running thread */
 	UFIBER_SERVER_POLLING = 2,	/* its holder sleeps and may be robbed of it */
+	UFIBER_SERVER_OFFLINE = 3,	/* not in use: its number is too high */
 };
 
 /*
- * The owner word: a server state and, unless VACANT, the id of the thread.
- * VACANT is the word 0.
+ * The owner word: a server state and, if HELD or POLLING, the id of the thread,
+ * else 0.
  */
 #define UFIBER_OWNER_SHIFT	24
 #define UFIBER_OWNER(state, thread) \
@@ -90,7 +124,8 @@ enum ufiber_server_state {
  * mmap(NULL, setup.mmap_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0).
  * At offset 0 stands a struct ufiber_shared_domain, at setup.servers_offset an
  * array of struct ufiber_shared_server, at setup.threads_offset an array of
- * struct ufiber_shared_thread. A forked child does not inherit the mapping.
+ * struct ufiber_shared_thread, at setup.ring_offset the ring, an array of
+ * struct ufiber_event. A forked child does not inherit the mapping.
  *
  * The module never trusts what it reads here: it keeps its own copy of who
  * holds what, and a wrong value harms only the process that wrote it.
@@ -107,12 +142,28 @@ enum ufiber_server_state {
  * @nr_standby: threads that wait for any server (WAIT with STANDBY).
  *	Module writes; a user keeps it above 0 by starting threads, or a block
  *	leaves the server VACANT.
+ * @nr_servers: servers in use; those of higher numbers are OFFLINE, or will be
+ *	as soon as their holders have given them up. Module writes.
+ * @ring_tail: events written to the ring since setup. Module writes, after the
+ *	event: who reads it with acquire semantics finds the events before it.
+ * @ring_lost: events that found the ring full and were dropped. Module writes.
+ *	The threads' own words are the truth; who has lost events looks there.
+ * @reserved0: 0.
+ * @ring_head: events read from the ring since setup. The user writes, with
+ *	release semantics, when it has read them; the module reads it to know
+ *	whether the ring is full, and whether poll() has something to report. One
+ *	at a time may read the ring. Who never reads it can leave it alone.
  * @reserved: 0.
  */
 struct ufiber_shared_domain {
 	__u32 nr_runnable;
 	__u32 nr_standby;
-	__u32 reserved[14];
+	__u32 nr_servers;
+	__u32 ring_tail;
+	__u64 ring_lost;
+	__u32 reserved0[10];
+	__u32 ring_head;
+	__u32 reserved[15];
 };
 
 /**
@@ -125,6 +176,11 @@ struct ufiber_shared_domain {
  *	holder whose swap back fails has lost the server: it must do nothing
  *	that needs one and call WAIT. Any other value a user writes is ignored
  *	and overwritten at the server's next passing on.
+ * @waiting: not 0 while fibers, which the module knows nothing of, wait for the
+ *	one that runs. The user writes, the module reads it to decide whether a
+ *	quantum matters; see QUANTUM.
+ * @dispatches: counted up by the user whenever it switches fibers on this
+ *	server. If it has moved during a quantum, nobody is preempted.
  * @reserved0: 0.
  * @blocks: times a holder blocked and this server was given away. Module writes.
  * @handoffs: times this server passed to another thread directly when its
@@ -133,16 +189,21 @@ struct ufiber_shared_domain {
  *	on its way to user mode. Module writes.
  * @grants: times this server was given to a thread, for whatever reason.
  *	Module writes.
+ * @preempts: times a holder was preempted and this server was given away.
+ *	Module writes.
  * @reserved: 0.
  */
 struct ufiber_shared_server {
 	__u32 owner;
+	__u32 waiting;
+	__u32 dispatches;
 	__u32 reserved0;
 	__u64 blocks;
 	__u64 handoffs;
 	__u64 takeovers;
 	__u64 grants;
-	__u64 reserved[3];
+	__u64 preempts;
+	__u64 reserved;
 };
 
 /**
@@ -157,33 +218,90 @@ struct ufiber_shared_server {
  *	on: the user's scheduler sets it on entry and clears it on leaving, with
  *	plain stores, and holds it only for short stretches of code that do not
  *	block by design. The user writes, the module reads it when the thread
- *	blocks. A thread that ends gives its server away regardless.
+ *	blocks or is to be preempted. A thread that ends gives its server away
+ *	regardless.
+ * @kicked: not 0 if the thread was to be preempted while @critical was set. The
+ *	module writes, in the thread's own context, and makes it 0 whenever the
+ *	thread loses a server or is given one. The user reads it after clearing
+ *	@critical, and if it is not 0 calls WAIT with YIELD.
+ * @priority: 0 to UFIBER_PRIORITIES - 1, the more the sooner; more than that
+ *	counts as the highest. The user writes, the module reads it when the
+ *	thread becomes RUNNABLE.
  * @reserved0: 0.
  * @blocks: times this thread blocked and lost its server. Module writes.
- * @holds: times this thread was held at its return to user mode, because no
- *	server was free. Module writes.
+ * @holds: times this thread was held at its return to user mode after a block,
+ *	because no server was free. Module writes.
+ * @preempts: times this thread was preempted. Module writes.
  * @reserved: 0.
  */
 struct ufiber_shared_thread {
 	__u32 state;
 	__u32 server;
 	__u32 critical;
+	__u32 kicked;
+	__u32 priority;
 	__u32 reserved0;
 	__u64 blocks;
 	__u64 holds;
-	__u64 reserved[4];
+	__u64 preempts;
+	__u64 reserved[2];
 };
+
+/* Why a thread appears in the ring. */
+enum ufiber_reason {
+	UFIBER_REASON_UNBLOCKED = 1,	/* what it blocked on has ended */
+	UFIBER_REASON_PREEMPTED = 2,	/* by KICK or its server's quantum */
+	UFIBER_REASON_WOKEN = 3,	/* by WAKE, at its timeout, or by ACQUIRE */
+	UFIBER_REASON_YIELDED = 4,	/* by WAIT with YIELD */
+	UFIBER_REASON_BLOCKED = 5,	/* it blocked and lost its server */
+};
+
+/**
+ * struct ufiber_event - one entry of the ring
+ *
+ * A thread that becomes RUNNABLE is entered. In a domain set up with WATCH also
+ * one that blocks, and one that finds a server at once. The n-th
+ * event since setup is in entry n modulo setup.ring_entries. The module writes
+ * all fields, before ring_tail.
+ *
+ * @cookie: the thread's, from REGISTER.
+ * @time: when, in nanoseconds of CLOCK_MONOTONIC.
+ * @thread: the thread's id. It may have gone on since: its state tells.
+ * @reason: enum ufiber_reason.
+ * @server: with BLOCKED the server that it lost, else the one that it found at
+ *	once, or UFIBER_NONE: it is RUNNABLE.
+ * @reserved: 0.
+ */
+struct ufiber_event {
+	__u64 cookie;
+	__u64 time;
+	__u32 thread;
+	__u32 reason;
+	__u32 server;
+	__u32 reserved;
+};
+
+/* RUNNABLE threads are given servers by the user alone (HANDOVER). */
+#define UFIBER_SETUP_USER_SCHED	(1U << 0)
+/* The ring has all blocks and unblocks. */
+#define UFIBER_SETUP_WATCH	(1U << 1)
 
 /**
  * struct ufiber_setup - argument of UFIBER_IOC_SETUP
  * @size: in: sizeof(struct ufiber_setup).
- * @flags: in: 0.
- * @nr_servers: in: servers, 1 to UFIBER_MAX_SERVERS; all VACANT at first.
- * @max_threads: in: threads that may be registered at once, @nr_servers to
+ * @flags: in: UFIBER_SETUP_*.
+ * @nr_servers: in: servers, 1 to @max_servers; all VACANT at first.
+ * @max_threads: in: threads that may be registered at once, @max_servers to
  *	UFIBER_MAX_THREADS.
  * @mmap_size: out: bytes to map, a multiple of the page size.
  * @servers_offset: out: where the servers' array starts in the mapping.
  * @threads_offset: out: where the threads' array starts in the mapping.
+ * @ring_offset: out: where the ring starts in the mapping.
+ * @ring_entries: out: entries of the ring, a power of two and at least twice
+ *	@max_threads.
+ * @max_servers: in, out: servers that RESIZE can go up to, at most
+ *	UFIBER_MAX_SERVERS; 0 stands for @nr_servers, and becomes that.
+ * @reserved: in: 0.
  */
 struct ufiber_setup {
 	__u32 size;
@@ -193,6 +311,10 @@ struct ufiber_setup {
 	__u64 mmap_size;
 	__u32 servers_offset;
 	__u32 threads_offset;
+	__u32 ring_offset;
+	__u32 ring_entries;
+	__u32 max_servers;
+	__u32 reserved;
 };
 
 /**
@@ -201,12 +323,14 @@ struct ufiber_setup {
  * @flags: in: 0.
  * @thread: out: the calling thread's id in this domain, below max_threads.
  * @reserved: in: 0.
+ * @cookie: in: whatever the user likes to find in the thread's events.
  */
 struct ufiber_register {
 	__u32 size;
 	__u32 flags;
 	__u32 thread;
 	__u32 reserved;
+	__u64 cookie;
 };
 
 /* Wait for any server, as a standby thread. */
@@ -217,21 +341,26 @@ struct ufiber_register {
 #define UFIBER_WAIT_ACQUIRE	(1U << 2)
 /* @timeout is valid. */
 #define UFIBER_WAIT_TIMEOUT	(1U << 3)
+/* Do not park: let the next one have my server, and be RUNNABLE behind it. */
+#define UFIBER_WAIT_YIELD	(1U << 4)
+/* With STANDBY, in a USER_SCHED domain: not before a thread is RUNNABLE. */
+#define UFIBER_WAIT_WORK	(1U << 5)
 
 /**
  * struct ufiber_wait - argument of UFIBER_IOC_WAIT
  * @size: in: sizeof(struct ufiber_wait).
- * @flags: in: UFIBER_WAIT_*. ACQUIRE goes with TIMEOUT at most.
+ * @flags: in: UFIBER_WAIT_*. ACQUIRE and YIELD go with TIMEOUT at most, WORK
+ *	with STANDBY and not with HANDOVER.
  * @next: in: with HANDOVER, the thread to hand the server to; else 0.
- * @reserved: in: 0.
- * @timeout: in: with TIMEOUT, when to give up: nanoseconds, absolute,
- *	CLOCK_MONOTONIC; else 0.
+ * @clock: in: with TIMEOUT, the clock of @timeout: CLOCK_MONOTONIC,
+ *	CLOCK_REALTIME, CLOCK_BOOTTIME or CLOCK_TAI; else 0.
+ * @timeout: in: with TIMEOUT, when to give up: nanoseconds, absolute; else 0.
  */
 struct ufiber_wait {
 	__u32 size;
 	__u32 flags;
 	__u32 next;
-	__u32 reserved;
+	__u32 clock;
 	__u64 timeout;
 };
 
@@ -260,6 +389,69 @@ struct ufiber_wake {
 #define UFIBER_QUERY_WAKE_PENDING	(1U << 2)
 /* The thread is in the list of standby threads. */
 #define UFIBER_QUERY_STANDBY		(1U << 3)
+/* It has been asked to give its server up and has not come to that yet. */
+#define UFIBER_QUERY_KICKED		(1U << 4)
+/* It waits with WORK. */
+#define UFIBER_QUERY_WORK		(1U << 5)
+
+/**
+ * struct ufiber_target - argument of UFIBER_IOC_KICK and UFIBER_IOC_INTERRUPT
+ * @size: in: sizeof(struct ufiber_target).
+ * @flags: in: 0.
+ * @thread: in: which thread.
+ * @reserved: in: 0.
+ */
+struct ufiber_target {
+	__u32 size;
+	__u32 flags;
+	__u32 thread;
+	__u32 reserved;
+};
+
+/**
+ * struct ufiber_quantum - argument of UFIBER_IOC_QUANTUM
+ * @size: in: sizeof(struct ufiber_quantum).
+ * @flags: in: 0.
+ * @server: in: which server, or UFIBER_NONE: all that there can be.
+ * @reserved: in: 0.
+ * @quantum: in: nanoseconds, UFIBER_MIN_QUANTUM to UFIBER_MAX_QUANTUM, or 0:
+ *	none.
+ */
+struct ufiber_quantum {
+	__u32 size;
+	__u32 flags;
+	__u32 server;
+	__u32 reserved;
+	__u64 quantum;
+};
+
+/**
+ * struct ufiber_resize - argument of UFIBER_IOC_RESIZE
+ * @size: in: sizeof(struct ufiber_resize).
+ * @flags: in: 0.
+ * @nr_servers: in: servers that are to be in use, 1 to setup.max_servers.
+ * @reserved: in: 0.
+ */
+struct ufiber_resize {
+	__u32 size;
+	__u32 flags;
+	__u32 nr_servers;
+	__u32 reserved;
+};
+
+/**
+ * struct ufiber_eventfd - argument of UFIBER_IOC_EVENTFD
+ * @size: in: sizeof(struct ufiber_eventfd).
+ * @flags: in: 0.
+ * @fd: in: an eventfd(2), or -1: none any more.
+ * @reserved: in: 0.
+ */
+struct ufiber_eventfd {
+	__u32 size;
+	__u32 flags;
+	__s32 fd;
+	__u32 reserved;
+};
 
 /**
  * struct ufiber_query - argument of UFIBER_IOC_QUERY
@@ -282,6 +474,8 @@ struct ufiber_wake {
  * @nr_runnable: out: threads in state RUNNABLE.
  * @nr_standby: out: threads in the list of standby threads.
  * @nr_vacant: out: servers in state VACANT.
+ * @nr_servers: out: servers in use.
+ * @reserved: in: 0.
  */
 struct ufiber_query {
 	__u32 size;
@@ -298,6 +492,59 @@ struct ufiber_query {
 	__u32 nr_runnable;
 	__u32 nr_standby;
 	__u32 nr_vacant;
+	__u32 nr_servers;
+	__u32 reserved;
+};
+
+/**
+ * struct ufiber_stats - argument of UFIBER_IOC_STATS
+ *
+ * What a thread and a server have done since REGISTER and SETUP, and how long
+ * hand-offs took in the whole domain. All answers are of one moment. Times are
+ * in nanoseconds; those of a thread add up to the time since REGISTER.
+ *
+ * @size: in: sizeof(struct ufiber_stats).
+ * @flags: in: 0.
+ * @thread: in: the thread asked about, or UFIBER_NONE.
+ * @server: in: the server asked about, or UFIBER_NONE.
+ * @time_running: out: the thread held a server.
+ * @time_blocked: out: it was blocked in the kernel, its server given away.
+ * @time_held: out: it was RUNNABLE after a block, a wake or the like.
+ * @time_preempted: out: it was RUNNABLE after a preemption or YIELD.
+ * @time_idle: out: it was IDLE.
+ * @thread_blocks: out: as in struct ufiber_shared_thread.
+ * @thread_holds: out: as there.
+ * @thread_preempts: out: as there.
+ * @server_time: out: the server was HELD or POLLING.
+ * @server_blocks: out: as in struct ufiber_shared_server.
+ * @server_handoffs: out: as there.
+ * @server_takeovers: out: as there.
+ * @server_grants: out: as there.
+ * @server_preempts: out: as there.
+ * @latency: out: hand-offs of the domain by the time from the block to the next
+ *	thread going on: entry n counts those of 2^n to 2^(n+1) - 1 ns, the last
+ *	one also those that took longer, the first one also 0 ns.
+ */
+struct ufiber_stats {
+	__u32 size;
+	__u32 flags;
+	__u32 thread;
+	__u32 server;
+	__u64 time_running;
+	__u64 time_blocked;
+	__u64 time_held;
+	__u64 time_preempted;
+	__u64 time_idle;
+	__u64 thread_blocks;
+	__u64 thread_holds;
+	__u64 thread_preempts;
+	__u64 server_time;
+	__u64 server_blocks;
+	__u64 server_handoffs;
+	__u64 server_takeovers;
+	__u64 server_grants;
+	__u64 server_preempts;
+	__u64 latency[UFIBER_LATENCIES];
 };
 
 /*
@@ -315,7 +562,7 @@ struct ufiber_query {
 
 /*
  * UFIBER_IOC_SETUP: make this descriptor a domain of the calling process.
- *   EINVAL  nr_servers or max_threads out of range
+ *   EINVAL  nr_servers, max_servers or max_threads out of range
  *   EBUSY   the descriptor has been set up already
  *   ENOMEM  no memory for the shared pages; the out fields may be written then
  */
@@ -348,12 +595,16 @@ struct ufiber_query {
  *
  * The calling thread's server, if it holds one, goes with HANDOVER to @next,
  * which must wait too (IDLE in WAIT, or RUNNABLE); otherwise to the thread that
- * has been RUNNABLE longest; failing that, with STANDBY the caller keeps it
- * and the call returns; failing that to a standby thread; else it is VACANT.
+ * is first among the RUNNABLE; failing that, with STANDBY the caller keeps it
+ * and the call returns; failing that to a standby thread, the one that had this
+ * server last if it stands by; else it is VACANT. (In a USER_SCHED domain it goes
+ * to no RUNNABLE thread, and with WORK the caller keeps it only if there is one.)
  * The caller then is IDLE. It is given a server
  *   - by a HANDOVER to it,
- *   - by WAKE: a free one at once, or it queues as RUNNABLE for the next,
- *   - as a standby (STANDBY), when any server is free.
+ *   - by WAKE: a free one at once, or it queues as RUNNABLE for the next (in a
+ *     USER_SCHED domain it always queues),
+ *   - as a standby (STANDBY), when any server is free; with WORK, when any
+ *     server is free and a thread is RUNNABLE.
  * A WAKE that came before the wait is not lost: the call returns at once, the
  * caller keeps its server (or becomes RUNNABLE if it has none), and a HANDOVER
  * does not take place.
@@ -362,15 +613,20 @@ struct ufiber_query {
  * returns at once if the caller holds a server, else the caller is RUNNABLE
  * until it gets one.
  *
+ * With YIELD the server goes to the first of the RUNNABLE threads, or a standby,
+ * and the caller is RUNNABLE behind it until it gets one again. If nobody
+ * waits, or the caller has no server, this is ACQUIRE.
+ *
  * Returns the number of the server that the thread now holds, or
  *   EINVAL     flags do not go together, @next is the caller, @next without
- *              HANDOVER or @timeout without TIMEOUT is not 0, @timeout is above
- *              the largest signed 64-bit number
+ *              HANDOVER or @timeout or @clock without TIMEOUT is not 0, @timeout
+ *              is above the largest signed 64-bit number, no such @clock, WORK
+ *              in a domain that is not USER_SCHED
  *   ENXIO      the caller is not registered in this domain
  *   ESRCH      @next is no registered thread; nothing has changed
  *   EAGAIN     @next does not wait, or the caller has no server to hand over;
  *              nothing has changed
- *   ETIMEDOUT  the time has come. With STANDBY or ACQUIRE the caller then is
+ *   ETIMEDOUT  the time has come. With STANDBY, ACQUIRE or YIELD the caller is
  *              IDLE without a server; any other first gets a server, as one
  *              that was woken does, and the thread's shared words tell which
  *   ECANCELED  WAKE with CANCEL; the thread is IDLE without a server
@@ -403,5 +659,80 @@ struct ufiber_query {
  *   ESRCH   no such thread
  */
 #define UFIBER_IOC_QUERY	_IOC(_IOC_READ | _IOC_WRITE, 'U', 0xf5, 0)
+
+/*
+ * UFIBER_IOC_KICK: ask a RUNNING thread to give its server up. It does at its
+ * return to user mode, at the latest; with @critical set, when it leaves the
+ * critical section (see @kicked). It is RUNNABLE then, behind all others of its
+ * priority, and the first of them, or else a standby, has the server. If nobody
+ * waits it keeps the server, and if it loses it otherwise before, that is all.
+ * Any thread of the process may call it, registered or not.
+ *   ESRCH   no such thread
+ *   EAGAIN  the thread is not RUNNING
+ */
+#define UFIBER_IOC_KICK		_IOC(_IOC_READ | _IOC_WRITE, 'U', 0xf6, 0)
+
+/*
+ * UFIBER_IOC_QUANTUM: how long a server's holder may run without switching
+ * fibers (@dispatches), while somebody waits (a RUNNABLE thread, or @waiting),
+ * before it is preempted as by KICK. A preemption takes place between one and two
+ * quanta after. No timer runs while nobody waits or the holder is not on a
+ * processor; the call starts it if @waiting has just been set. Off at first.
+ *   EINVAL  no such server, or @quantum out of range
+ */
+#define UFIBER_IOC_QUANTUM	_IOC(_IOC_READ | _IOC_WRITE, 'U', 0xf7, 0)
+
+/*
+ * UFIBER_IOC_INTERRUPT: make the system call that a BLOCKED thread sleeps in
+ * return EINTR, as a signal with a handler and without SA_RESTART would, but with
+ * no signal. A call that cannot be interrupted goes on, and one that ends by
+ * itself at that moment returns what it has; the next call is never affected.
+ * io_uring_enter() does not return for this.
+ *   ESRCH   no such thread
+ *   EAGAIN  the thread is not BLOCKED
+ */
+#define UFIBER_IOC_INTERRUPT	_IOC(_IOC_READ | _IOC_WRITE, 'U', 0xf8, 0)
+
+/*
+ * UFIBER_IOC_RESIZE: change the number of servers in use. New ones are VACANT,
+ * or at once given to who waits. Those beyond are OFFLINE: at once if VACANT or
+ * POLLING, else as soon as the holder gives them up, which it is kicked for
+ * (even if nobody waits); a HANDOVER of such a server wakes @next instead.
+ *   EINVAL  nr_servers out of range
+ */
+#define UFIBER_IOC_RESIZE	_IOC(_IOC_READ | _IOC_WRITE, 'U', 0xf9, 0)
+
+/*
+ * UFIBER_IOC_EVENTFD: add 1 to this eventfd when events are written to the ring
+ * (several in quick succession may count as one: @ring_tail tells how many there
+ * are). The descriptor may be closed afterwards. There are two more ways to wait
+ * for events: poll(2) on the domain's descriptor, which is readable while
+ * @ring_head is not @ring_tail, also by IORING_OP_POLL_ADD; and UFIBER_URING_WAIT.
+ *   EBADF   not a descriptor
+ *   EINVAL  not an eventfd
+ */
+#define UFIBER_IOC_EVENTFD	_IOC(_IOC_READ | _IOC_WRITE, 'U', 0xfa, 0)
+
+/*
+ * UFIBER_IOC_STATS: read the accounts. Any thread of the process may call it,
+ * registered or not.
+ *   EINVAL  no such server
+ *   ESRCH   no such thread
+ */
+#define UFIBER_IOC_STATS	_IOC(_IOC_READ | _IOC_WRITE, 'U', 0xfb, 0)
+
+/*
+ * UFIBER_URING_WAIT: the command (sqe->cmd_op) of an IORING_OP_URING_CMD on the
+ * domain's descriptor. It completes with 0 as soon as @ring_tail is not the number
+ * in the first four bytes of the command's data (sqe->cmd): events have been
+ * written after those that the user knows of. So one io_uring_enter() waits for
+ * IO and for threads.
+ *   EBADFD, EPERM  as for the other calls
+ *   EINVAL         another command, or the rest of the data is not 0
+ *   EOPNOTSUPP     the kernel cannot cancel commands (before 6.6):
+ *                  IORING_OP_POLL_ADD does the same there
+ *   ECANCELED      the request was cancelled, or its ring is being closed
+ */
+#define UFIBER_URING_WAIT	1U
 
 #endif /* _UAPI_LINUX_UFIBER_H */

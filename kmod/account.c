@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Where the time goes. Each change of a thread's state closes an account and opens
+ * the next: domain->now, taken once for all that happens under one hold of the
+ * lock, is the time of it.
+ */
+#include <linux/log2.h>
+
+#include "ufiber.h"
+
+static enum uf_account uf_account_of(const struct uf_thread *thread)
+{
+	switch (thread->state) {
+	case UFIBER_THREAD_RUNNING:
+		return UF_RUNNING;
+	case UFIBER_THREAD_BLOCKED:
+		return UF_BLOCKED;
+	case UFIBER_THREAD_RUNNABLE:
+		return thread->reason == UFIBER_REASON_PREEMPTED ||
+		       thread->reason == UFIBER_REASON_YIELDED ?
+			       UF_PREEMPTED : UF_HELD;
+	default:
+		return UF_IDLE;
+	}
+}
+
+/* The state that @thread is in ends; under the lock. */
+void uf_account(struct uf_thread *thread)
+{
+	u64 now = thread->domain->now;
+
+	thread->times[uf_account_of(thread)] += now - thread->since;
+	thread->since = now;
+}
+
+/*
+ * Current, which is @thread, got its server by a block and goes on now, that much
+ * later. The histogram is for all of the domain.
+ */
+void uf_count_latency(struct uf_thread *thread)
+{
+	u64 latency = ktime_get_mono_fast_ns() - thread->handed;
+	u32 entry = latency ? ilog2(latency) : 0;
+
+	thread->handed = 0;
+	atomic64_inc(&thread->domain->latency[min(entry, UFIBER_LATENCIES - 1)]);
+}
+
+static void uf_stats_thread(struct uf_thread *thread,
+			    struct ufiber_stats *stats)
+{
+	uf_account(thread);
+	stats->time_running = thread->times[UF_RUNNING];
+	stats->time_blocked = thread->times[UF_BLOCKED];
+	stats->time_held = thread->times[UF_HELD];
+	stats->time_preempted = thread->times[UF_PREEMPTED];
+	stats->time_idle = thread->times[UF_IDLE];
+	stats->thread_blocks = thread->blocks;
+	stats->thread_holds = thread->holds;
+	stats->thread_preempts = thread->preempts;
+}
+
+static void uf_stats_server(const struct uf_server *server,
+			    struct ufiber_stats *stats)
+{
+	stats->server_time = server->time;
+	if (server->holder)
+		stats->server_time += server->domain->now - server->since;
+	stats->server_blocks = server->blocks;
+	stats->server_handoffs = server->handoffs;
+	stats->server_takeovers = server->takeovers;
+	stats->server_grants = server->grants;
+	stats->server_preempts = server->preempts;
+}
+
+/* UFIBER_IOC_STATS: fill in the answers to what @stats asks. */
+int uf_stats(struct uf_domain *domain, struct ufiber_stats *stats)
+{
+	struct uf_thread *thread;
+	int ret = 0;
+	u32 entry;
+
+	uf_lock(domain);
+	if (stats->thread != UFIBER_NONE) {
+		thread = uf_find_thread(domain, stats->thread);
+		if (thread)
+			uf_stats_thread(thread, stats);
+		else
+			ret = -ESRCH;
+	}
+	if (stats->server < domain->max_servers)
+		uf_stats_server(&domain->servers[stats->server], stats);
+	else if (stats->server != UFIBER_NONE)
+		ret = -EINVAL;
+	for (entry = 0; entry < UFIBER_LATENCIES; entry++)
+		stats->latency[entry] = atomic64_read(&domain->latency[entry]);
+	uf_unlock(domain);
+	return ret;
+}

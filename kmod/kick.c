@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What one thread asks of another: to give its server up, and to come back from
+ * the call that it is blocked in.
+ *
+ * A kick is a mark (kicked) and a nudge: resume work, which looks at the mark at
+ * the return to user mode. The mark lives as long as the thread holds that server;
+ * where the work cannot do it (in the critical section, within a call), the mark
+ * stays, for WAIT with YIELD, the next switch in, or a timer.
+ */
+#include <linux/rcupdate.h>
+#include <linux/sched/signal.h>
+#include <linux/wait.h>
+
+#include "ufiber.h"
+
+/* @thread has been kicked, and that has come to nothing, or to its end. */
+void uf_forget_kick(struct uf_thread *thread)
+{
+	WRITE_ONCE(thread->kicked, false);
+	WRITE_ONCE(thread->shared->kicked, 0);
+}
+
+/*
+ * Current, which is @thread, makes way: whoever waits for its server gets that,
+ * and it is RUNNABLE behind. If nobody waits, nothing happens, unless the server
+ * is to be given up for good. Under the lock; returns the thread to wake.
+ */
+struct uf_thread *uf_make_way(struct uf_thread *thread,
+			      enum ufiber_reason reason)
+{
+	struct uf_server *server = thread->server;
+	struct uf_thread *next;
+
+	if (!server)
+		return NULL;
+	if (!uf_retires(server) && !uf_next_holder(server)) {
+		uf_forget_kick(thread);
+		return NULL;
+	}
+	uf_release(thread, UFIBER_THREAD_RUNNABLE);
+	if (reason == UFIBER_REASON_PREEMPTED) {
+		WRITE_ONCE(thread->shared->preempts, ++thread->preempts);
+		WRITE_ONCE(server->shared->preempts, ++server->preempts);
+	}
+	next = uf_pass_on(thread->domain, server);
+	uf_take_or_queue(thread, reason);
+	return next;
+}
+
+/* UFIBER_IOC_KICK */
+int uf_kick(struct uf_domain *domain, u32 id)
+{
+	struct uf_thread *thread;
+	int ret = 0;
+
+	rcu_read_lock();
+	uf_lock(domain);
+	thread = uf_find_thread(domain, id);
+	if (!thread)
+		ret = -ESRCH;
+	else if (thread->state != UFIBER_THREAD_RUNNING)
+		ret = -EAGAIN;
+	else
+		WRITE_ONCE(thread->kicked, true);
+	uf_unlock(domain);
+	if (!ret)
+		uf_resume_kick(thread);
+	rcu_read_unlock();
+	return ret;
+}
+
+/* Wake it if it sleeps so that a signal would wake it. */
+static void uf_wake_interruptible(struct task_struct *task)
+{
+	struct wait_queue_entry entry = { .private = task };
+
+	default_wake_function(&entry, TASK_INTERRUPTIBLE, 0, NULL);
+}
+
+/*
+ * UFIBER_IOC_INTERRUPT. TIF_NOTIFY_SIGNAL makes the thread believe that there is
+ * a signal, so its call ends as for one; uf_hold() turns what it returns into
+ * EINTR, since the kernel would repeat the call. That flag goes away on the way to
+ * user mode, so no later call meets it.
+ *
+ * For that, the thread must not be on its way to user mode already with uf_hold()
+ * behind it; both are decided under the lock. While it is BLOCKED and not loose,
+ * uf_hold() is still to come, finds interrupted set and has the flag cleared after.
+ */
+int uf_interrupt(struct uf_domain *domain, u32 id)
+{
+	struct uf_thread *thread;
+	int ret = 0;
+
+	rcu_read_lock();
+	uf_lock(domain);
+	thread = uf_find_thread(domain, id);
+	if (!thread) {
+		ret = -ESRCH;
+	} else if (thread->state != UFIBER_THREAD_BLOCKED || thread->loose) {
+		ret = -EAGAIN;
+	} else {
+		thread->interrupted = true;
+		set_tsk_thread_flag(thread->task, TIF_NOTIFY_SIGNAL);
+	}
+	uf_unlock(domain);
+	if (!ret)
+		uf_wake_interruptible(thread->task);
+	rcu_read_unlock();
+	return ret;
+}
