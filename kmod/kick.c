@@ -23,8 +23,9 @@ void uf_forget_kick(struct uf_thread *thread)
 
 /*
  * Current, which is @thread, makes way: whoever waits for its server gets that,
- * and it is RUNNABLE behind. If nobody waits, nothing happens, unless the server
- * is to be given up for good. Under the lock; returns the thread to wake.
+ * and it is RUNNABLE behind; for one that waits for work this is some. If nobody
+ * waits, nothing happens, unless the server is to be given up for good. Under the
+ * lock; returns the thread to wake.
  */
 struct uf_thread *uf_make_way(struct uf_thread *thread,
 			      enum ufiber_reason reason)
@@ -34,7 +35,8 @@ struct uf_thread *uf_make_way(struct uf_thread *thread,
 
 	if (!server)
 		return NULL;
-	if (!uf_retires(server) && !uf_next_holder(server)) {
+	if (!uf_retires(server) && !uf_next_holder(server) &&
+	    list_empty(&thread->domain->work)) {
 		uf_forget_kick(thread);
 		return NULL;
 	}

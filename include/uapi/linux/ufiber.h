@@ -174,11 +174,14 @@ struct ufiber_shared_domain {
  *	(io_uring_enter), and back after it; both by compare-and-swap, since
  *	while the word is POLLING the module may swap it to HELD(another). A
  *	holder whose swap back fails has lost the server: it must do nothing
- *	that needs one and call WAIT. Any other value a user writes is ignored
+ *	that needs one and call WAIT. (In a USER_SCHED domain no thread takes a
+ *	POLLING server: the holder learns of RUNNABLE threads by what it sleeps
+ *	on, see EVENTFD.) Any other value a user writes is ignored
  *	and overwritten at the server's next passing on.
  * @waiting: not 0 while fibers, which the module knows nothing of, wait for the
- *	one that runs. The user writes, the module reads it to decide whether a
- *	quantum matters; see QUANTUM.
+ *	one that runs. The user writes, the module reads it at the end of each
+ *	quantum, when the holder is switched in, and in QUANTUM: who makes it not
+ *	0 while the timer does not run calls that.
  * @dispatches: counted up by the user whenever it switches fibers on this
  *	server. If it has moved during a quantum, nobody is preempted.
  * @reserved0: 0.
@@ -213,7 +216,9 @@ struct ufiber_shared_server {
  * @server: the server that this thread holds, or UFIBER_NONE. Module writes;
  *	while the thread runs in user mode it changes from NONE to a server only
  *	if a signal took the thread there while it waited for one (RUNNABLE), and
- *	from a server to NONE only while the owner word is POLLING.
+ *	from a server to NONE only while the owner word is POLLING. It may be
+ *	another one after any instruction that may block, and if there are kicks or
+ *	quanta after any at all; but not while @critical is set.
  * @critical: not 0 while the thread must keep its server whatever it blocks
  *	on: the user's scheduler sets it on entry and clears it on leaving, with
  *	plain stores, and holds it only for short stretches of code that do not
@@ -222,8 +227,8 @@ struct ufiber_shared_server {
  *	regardless.
  * @kicked: not 0 if the thread was to be preempted while @critical was set. The
  *	module writes, in the thread's own context, and makes it 0 whenever the
- *	thread loses a server or is given one. The user reads it after clearing
- *	@critical, and if it is not 0 calls WAIT with YIELD.
+ *	thread loses its server, or calls WAIT with YIELD. The user reads it after
+ *	clearing @critical, and if it is not 0 calls that.
  * @priority: 0 to UFIBER_PRIORITIES - 1, the more the sooner; more than that
  *	counts as the highest. The user writes, the module reads it when the
  *	thread becomes RUNNABLE.
@@ -353,7 +358,7 @@ struct ufiber_register {
  *	with STANDBY and not with HANDOVER.
  * @next: in: with HANDOVER, the thread to hand the server to; else 0.
  * @clock: in: with TIMEOUT, the clock of @timeout: CLOCK_MONOTONIC,
- *	CLOCK_REALTIME, CLOCK_BOOTTIME or CLOCK_TAI; else 0.
+ *	CLOCK_REALTIME (which is 0), CLOCK_BOOTTIME or CLOCK_TAI; else 0.
  * @timeout: in: with TIMEOUT, when to give up: nanoseconds, absolute; else 0.
  */
 struct ufiber_wait {
@@ -391,7 +396,7 @@ struct ufiber_wake {
 #define UFIBER_QUERY_STANDBY		(1U << 3)
 /* It has been asked to give its server up and has not come to that yet. */
 #define UFIBER_QUERY_KICKED		(1U << 4)
-/* It waits with WORK. */
+/* It waits with WORK; it then is not in the list of standby threads. */
 #define UFIBER_QUERY_WORK		(1U << 5)
 
 /**
@@ -521,8 +526,8 @@ struct ufiber_query {
  * @server_takeovers: out: as there.
  * @server_grants: out: as there.
  * @server_preempts: out: as there.
- * @latency: out: hand-offs of the domain by the time from the block to the next
- *	thread going on: entry n counts those of 2^n to 2^(n+1) - 1 ns, the last
+ * @latency: out: hand-offs of the domain (@server_handoffs) that have arrived, by
+ *	the time from the block to the next thread going on: entry n counts those of 2^n to 2^(n+1) - 1 ns, the last
  *	one also those that took longer, the first one also 0 ns.
  */
 struct ufiber_stats {
@@ -603,19 +608,23 @@ struct ufiber_stats {
  *   - by a HANDOVER to it,
  *   - by WAKE: a free one at once, or it queues as RUNNABLE for the next (in a
  *     USER_SCHED domain it always queues),
- *   - as a standby (STANDBY), when any server is free; with WORK, when any
- *     server is free and a thread is RUNNABLE.
+ *   - as a standby (STANDBY), when any server is free; with WORK, when a server
+ *     is free and a thread is RUNNABLE, or becomes so: one caller for each.
  * A WAKE that came before the wait is not lost: the call returns at once, the
  * caller keeps its server (or becomes RUNNABLE if it has none), and a HANDOVER
- * does not take place.
+ * does not take place. ACQUIRE and YIELD, which are no waits to be woken from,
+ * leave it to the next call.
  *
  * With ACQUIRE the call gives nothing up (unless a CANCEL came before): it
  * returns at once if the caller holds a server, else the caller is RUNNABLE
  * until it gets one.
  *
- * With YIELD the server goes to the first of the RUNNABLE threads, or a standby,
- * and the caller is RUNNABLE behind it until it gets one again. If nobody
- * waits, or the caller has no server, this is ACQUIRE.
+ * With YIELD the server goes to the one that waited first, as told above, and the
+ * caller is RUNNABLE until it gets one again. If nobody waits, or the caller has
+ * no server, this is ACQUIRE. In a USER_SCHED domain only those wait who stand
+ * by, with WORK or without.
+ *
+ * Nobody keeps a server that RESIZE takes out of use, but with ACQUIRE.
  *
  * Returns the number of the server that the thread now holds, or
  *   EINVAL     flags do not go together, @next is the caller, @next without
@@ -663,10 +672,11 @@ struct ufiber_stats {
 /*
  * UFIBER_IOC_KICK: ask a RUNNING thread to give its server up. It does at its
  * return to user mode, at the latest; with @critical set, when it leaves the
- * critical section (see @kicked). It is RUNNABLE then, behind all others of its
- * priority, and the first of them, or else a standby, has the server. If nobody
- * waits it keeps the server, and if it loses it otherwise before, that is all.
- * Any thread of the process may call it, registered or not.
+ * critical section (see @kicked). It is RUNNABLE then, behind the others of its
+ * priority, and who waited first has the server, as by WAIT with YIELD: so a
+ * thread of lower priority may have it. If nobody waits it keeps the server, and
+ * if it loses it otherwise before, that is all. Any thread of the process may call
+ * it, registered or not.
  *   ESRCH   no such thread
  *   EAGAIN  the thread is not RUNNING
  */
@@ -677,7 +687,8 @@ struct ufiber_stats {
  * fibers (@dispatches), while somebody waits (a RUNNABLE thread, or @waiting),
  * before it is preempted as by KICK. A preemption takes place between one and two
  * quanta after. No timer runs while nobody waits or the holder is not on a
- * processor; the call starts it if @waiting has just been set. Off at first.
+ * processor; the call starts it if @waiting has just been set. Off at first. Any
+ * thread of the process may call it, registered or not.
  *   EINVAL  no such server, or @quantum out of range
  */
 #define UFIBER_IOC_QUANTUM	_IOC(_IOC_READ | _IOC_WRITE, 'U', 0xf7, 0)
@@ -687,9 +698,10 @@ struct ufiber_stats {
  * return EINTR, as a signal with a handler and without SA_RESTART would, but with
  * no signal. A call that cannot be interrupted goes on, and one that ends by
  * itself at that moment returns what it has; the next call is never affected.
- * io_uring_enter() does not return for this.
+ * io_uring_enter() does not return for this. Any thread of the process may call
+ * it, registered or not.
  *   ESRCH   no such thread
- *   EAGAIN  the thread is not BLOCKED
+ *   EAGAIN  the thread is not BLOCKED, or not asleep in its call just now
  */
 #define UFIBER_IOC_INTERRUPT	_IOC(_IOC_READ | _IOC_WRITE, 'U', 0xf8, 0)
 
@@ -697,7 +709,9 @@ struct ufiber_stats {
  * UFIBER_IOC_RESIZE: change the number of servers in use. New ones are VACANT,
  * or at once given to who waits. Those beyond are OFFLINE: at once if VACANT or
  * POLLING, else as soon as the holder gives them up, which it is kicked for
- * (even if nobody waits); a HANDOVER of such a server wakes @next instead.
+ * (even if nobody waits; it counts as a preemption); a HANDOVER of such a server
+ * wakes @next instead. One that is put into use again before that stays with its
+ * holder. Any thread of the process may call it, registered or not.
  *   EINVAL  nr_servers out of range
  */
 #define UFIBER_IOC_RESIZE	_IOC(_IOC_READ | _IOC_WRITE, 'U', 0xf9, 0)
@@ -707,7 +721,9 @@ struct ufiber_stats {
  * (several in quick succession may count as one: @ring_tail tells how many there
  * are). The descriptor may be closed afterwards. There are two more ways to wait
  * for events: poll(2) on the domain's descriptor, which is readable while
- * @ring_head is not @ring_tail, also by IORING_OP_POLL_ADD; and UFIBER_URING_WAIT.
+ * @ring_head is not @ring_tail, also by IORING_OP_POLL_ADD (POLLERR if it is no
+ * domain of the caller); and UFIBER_URING_WAIT. Any thread of the process may call
+ * it, registered or not.
  *   EBADF   not a descriptor
  *   EINVAL  not an eventfd
  */
@@ -724,8 +740,8 @@ struct ufiber_stats {
 /*
  * UFIBER_URING_WAIT: the command (sqe->cmd_op) of an IORING_OP_URING_CMD on the
  * domain's descriptor. It completes with 0 as soon as @ring_tail is not the number
- * in the first four bytes of the command's data (sqe->cmd): events have been
- * written after those that the user knows of. So one io_uring_enter() waits for
+ * in the first four bytes of the command's data (sqe->cmd, 16 bytes): events have
+ * been written after those that the user knows of. So one io_uring_enter() waits for
  * IO and for threads.
  *   EBADFD, EPERM  as for the other calls
  *   EINVAL         another command, or the rest of the data is not 0
