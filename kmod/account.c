@@ -34,16 +34,32 @@ void uf_account(struct uf_thread *thread)
 }
 
 /*
- * Current, which is @thread, got its server by a block and goes on now, that much
- * later. The histogram is for all of the domain.
+ * Current, which is @thread, goes on with a server; under the lock. If it got that
+ * by a block, the hand-off ends here.
  */
 void uf_count_latency(struct uf_thread *thread)
 {
-	u64 latency = ktime_get_mono_fast_ns() - thread->handed;
-	u32 entry = latency ? ilog2(latency) : 0;
+	u64 latency;
+	u32 entry;
 
+	if (!thread->handed)
+		return;
+	latency = thread->domain->now - thread->handed;
+	entry = latency ? ilog2(latency) : 0;
 	thread->handed = 0;
-	atomic64_inc(&thread->domain->latency[min(entry, UFIBER_LATENCIES - 1)]);
+	thread->domain->latency[min(entry, UFIBER_LATENCIES - 1)]++;
+}
+
+/* The same for who does not hold the lock. */
+void uf_goes_on(struct uf_thread *thread)
+{
+	/* It was seen to be RUNNING: pairs with the release in uf_set_state(). */
+	smp_rmb();
+	if (!READ_ONCE(thread->handed))
+		return;
+	uf_lock(thread->domain);
+	uf_count_latency(thread);
+	uf_unlock(thread->domain);
 }
 
 static void uf_stats_thread(struct uf_thread *thread,
@@ -93,7 +109,7 @@ int uf_stats(struct uf_domain *domain, struct ufiber_stats *stats)
 	else if (stats->server != UFIBER_NONE)
 		ret = -EINVAL;
 	for (entry = 0; entry < UFIBER_LATENCIES; entry++)
-		stats->latency[entry] = atomic64_read(&domain->latency[entry]);
+		stats->latency[entry] = domain->latency[entry];
 	uf_unlock(domain);
 	return ret;
 }

@@ -19,7 +19,6 @@
  * Locks. A letter behind a field says what guards it:
  *
  *   C  constant once the object can be found
- *   A  atomic
  *   L  domain->lock
  *   O  written by the owning thread only, in its own context
  *   OL written by the owning thread with domain->lock held, so either suffices
@@ -144,7 +143,7 @@ struct uf_domain {
 	u32 ring_tail;				/* L */
 	u64 ring_lost;				/* L */
 	u64 now;				/* L, when it was last taken */
-	atomic64_t latency[UFIBER_LATENCIES];	/* A */
+	u64 latency[UFIBER_LATENCIES];		/* L */
 
 	wait_queue_head_t poll;			/* see events.c */
 	struct irq_work notify;
@@ -187,8 +186,8 @@ struct uf_thread {
 	u64 preempts;				/* L */
 	u64 since;				/* L, when its state began */
 	u64 times[UF_ACCOUNTS];			/* L, of former states */
-	u64 handed;				/* L, O if RUNNING: when the block
-						 * began that got it its server */
+	u64 handed;				/* L, when the block began that got
+						 * it its server */
 
 	struct irq_work wake_irq;		/* wakes it from under the rq lock */
 	struct irq_work end_irq;		/* puts it when its task is dead */
@@ -269,19 +268,11 @@ static inline void uf_unlock(struct uf_domain *domain)
 	raw_spin_unlock_irq(&domain->lock);
 }
 
-/* account.c: where the time goes; under domain->lock but for the last */
+/* account.c: where the time goes */
 void uf_account(struct uf_thread *thread);
-int uf_stats(struct uf_domain *domain, struct ufiber_stats *stats);
 void uf_count_latency(struct uf_thread *thread);
-
-/* Current, which is @thread, goes on with a server. */
-static inline void uf_goes_on(struct uf_thread *thread)
-{
-	/* Who read that it is RUNNING: pairs with the release in uf_set_state(). */
-	smp_rmb();
-	if (thread->handed)
-		uf_count_latency(thread);
-}
+void uf_goes_on(struct uf_thread *thread);
+int uf_stats(struct uf_domain *domain, struct ufiber_stats *stats);
 
 /* ring.c: events for user mode; under domain->lock */
 void uf_event(struct uf_thread *thread, enum ufiber_reason reason, u32 server);

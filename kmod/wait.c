@@ -343,10 +343,10 @@ static long uf_wait_sleep(struct uf_thread *thread,
 				    args->clock);
 		uf_lock(thread->domain);
 		over = uf_end_wait(thread, args->flags, ret, &result);
+		if (over && thread->server)
+			uf_count_latency(thread);
 		uf_unlock(thread->domain);
 	} while (!over);
-	if (result >= 0)
-		uf_goes_on(thread);
 	return result;
 }
 
@@ -400,6 +400,7 @@ long uf_wait(struct uf_thread *thread, const struct ufiber_wait *args)
 		return uf_wait_sleep(thread, args);
 	thread->waiting = false;
 	thread->mid_wait = false;
+	uf_goes_on(thread);
 	return server->id;
 }
 
