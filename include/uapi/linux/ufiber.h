@@ -62,6 +62,9 @@
  * it differs in that the module, not user memory, owns the state, so the
  * scheduler path neither pins nor faults, and in that fibers outnumber threads.
  *
+ * A scheduler that blocks is a RUNNABLE thread afterwards, which another one would
+ * have to hand a server to; so it runs as a critical section (see @critical).
+ *
  * The threads that become RUNNABLE also appear in a ring in shared memory, with
  * who, why and when; who only watches can wait for them by poll(2), an eventfd or
  * io_uring (EVENTFD below).
@@ -348,7 +351,10 @@ struct ufiber_register {
 #define UFIBER_WAIT_TIMEOUT	(1U << 3)
 /* Do not park: let the next one have my server, and be RUNNABLE behind it. */
 #define UFIBER_WAIT_YIELD	(1U << 4)
-/* With STANDBY, in a USER_SCHED domain: not before a thread is RUNNABLE. */
+/*
+ * With STANDBY, in a USER_SCHED domain: not before a thread is RUNNABLE. It counts
+ * threads, not events: who leaves one RUNNABLE for later waits by poll() instead.
+ */
 #define UFIBER_WAIT_WORK	(1U << 5)
 
 /**
