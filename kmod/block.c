@@ -95,12 +95,13 @@ void uf_sched_out(struct uf_thread *thread)
 		uf_block(thread);
 }
 
-/* Hook: @thread is current and has just been switched in. */
+/*
+ * Hook: @thread is current and has just been switched in, or will be next time
+ * without another call before it is back in user mode.
+ */
 void uf_sched_in(struct uf_thread *thread)
 {
 	if (READ_ONCE(thread->state) == UFIBER_THREAD_BLOCKED ||
 	    unlikely(READ_ONCE(thread->left) || READ_ONCE(thread->kicked)))
 		uf_resume_queue(thread);
-	if (unlikely(READ_ONCE(thread->domain->nr_quanta)))
-		uf_quantum_sched_in(thread);
 }

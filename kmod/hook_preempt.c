@@ -17,7 +17,10 @@ static struct uf_thread *uf_hook_thread(struct preempt_notifier *notifier)
 
 static void uf_notify_in(struct preempt_notifier *notifier, int cpu)
 {
-	uf_sched_in(uf_hook_thread(notifier));
+	struct uf_thread *thread = uf_hook_thread(notifier);
+
+	uf_sched_in(thread);
+	uf_quantum_sched_in(thread);
 }
 
 static void uf_notify_out(struct preempt_notifier *notifier,

@@ -19,8 +19,12 @@ static bool uf_quantum_applies(const struct uf_server *server)
 {
 	return server->quantum && server->holder &&
 	       (server->domain->nr_runnable ||
-		READ_ONCE(server->shared->waiting)) &&
-	       uf_on_cpu(server->holder->task);
+		READ_ONCE(server->shared->waiting));
+}
+
+static bool uf_holder_runs(const struct uf_server *server)
+{
+	return uf_on_cpu(server->holder->task);
 }
 
 /* A period has passed. Returns the thread to kick, or NULL; under the lock. */
@@ -49,7 +53,7 @@ static enum hrtimer_restart uf_quantum_expire(struct hrtimer *timer)
 
 	rcu_read_lock();
 	raw_spin_lock_irqsave(&domain->lock, flags);
-	server->armed = uf_quantum_applies(server);
+	server->armed = uf_quantum_applies(server) && uf_holder_runs(server);
 	period = server->armed ? server->quantum : 0;
 	if (server->armed)
 		kick = uf_quantum_check(server);
@@ -69,15 +73,19 @@ void uf_quantum_init(struct uf_server *server)
 			 HRTIMER_MODE_REL_HARD);
 }
 
-/* Start @server's timer if it is to run and does not. No lock held. */
-static void uf_quantum_arm(struct uf_server *server)
+/*
+ * Start @server's timer if it is to run and does not; @comes says that its holder
+ * is being switched in. No lock held, but perhaps a rq lock.
+ */
+static void uf_quantum_arm(struct uf_server *server, bool comes)
 {
 	struct uf_domain *domain = server->domain;
 	unsigned long flags;
 	u64 period = 0;
 
 	raw_spin_lock_irqsave(&domain->lock, flags);
-	if (!server->armed && uf_quantum_applies(server)) {
+	if (!server->armed && uf_quantum_applies(server) &&
+	    (comes || uf_holder_runs(server))) {
 		server->armed = true;
 		server->watched = server->holder;
 		server->watched_dispatches =
@@ -97,16 +105,15 @@ void uf_quantum_arm_all(struct uf_domain *domain)
 
 	for (id = 0; id < domain->max_servers; id++)
 		if (READ_ONCE(domain->servers[id].quantum))
-			uf_quantum_arm(&domain->servers[id]);
+			uf_quantum_arm(&domain->servers[id], false);
 }
 
-/* Current, which is @thread, has been switched in. */
-void uf_quantum_sched_in(struct uf_thread *thread)
+void uf_quantum_switched_in(struct uf_thread *thread)
 {
 	struct uf_server *server = READ_ONCE(thread->server);
 
 	if (server && READ_ONCE(server->quantum))
-		uf_quantum_arm(server);
+		uf_quantum_arm(server, true);
 }
 
 /* UFIBER_IOC_QUANTUM */

@@ -296,7 +296,14 @@ int uf_interrupt(struct uf_domain *domain, u32 id);
 void uf_quantum_init(struct uf_server *server);
 int uf_set_quantum(struct uf_domain *domain, u32 server, u64 quantum);
 void uf_quantum_arm_all(struct uf_domain *domain);
-void uf_quantum_sched_in(struct uf_thread *thread);
+void uf_quantum_switched_in(struct uf_thread *thread);
+
+/* Hook: @thread has just been switched in, or is about to be. */
+static inline void uf_quantum_sched_in(struct uf_thread *thread)
+{
+	if (unlikely(READ_ONCE(thread->domain->nr_quanta)))
+		uf_quantum_switched_in(thread);
+}
 
 /* Threads have begun to wait. Context: no lock held. */
 static inline void uf_quantum_queued(struct uf_domain *domain)
@@ -328,7 +335,7 @@ enum hrtimer_restart uf_recheck(struct hrtimer *timer);
 /* ioctl.c */
 long uf_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
-/* hook_preempt.c: where the scheduler calls us */
+/* hook_*.c: where the scheduler calls us */
 int uf_hook_init(void);
 void uf_hook_exit(void);
 void uf_hook_attach(struct uf_thread *thread);

@@ -16,9 +16,15 @@
 #include <linux/version.h>
 #include <linux/workqueue.h>
 
-/* The scheduler's hook: a preempt notifier in each registered thread. */
+/*
+ * The scheduler's hook: a preempt notifier in each registered thread
+ * (hook_preempt.c), or its place in a table by task (hook_sched_switch.c).
+ */
 struct uf_hook {
+#ifdef CONFIG_PREEMPT_NOTIFIERS
 	struct preempt_notifier notifier;
+#endif
+	struct hlist_node node;
 };
 
 /*
