@@ -22,6 +22,13 @@ struct uf_dom {
 	volatile struct ufiber_shared_domain *shared;
 	volatile struct ufiber_shared_server *servers;
 	volatile struct ufiber_shared_thread *threads;
+	volatile struct ufiber_event *ring;
+	__u32 max_servers;
+	__u64 opened;			/* when, by uf_now() */
+	/* By thread id: REGISTER was between these; 0 if that is not known. */
+	struct uf_joined {
+		__u64 before, after;
+	} *joined;
 };
 
 struct uf_thread {
@@ -39,11 +46,16 @@ struct uf_thread {
 	/* Counted up by uf_handler() when it starts, and when it returns. */
 	atomic_uint handling;
 	atomic_uint handled;
+	/* Of uf_do_spin(): turns made, and to end it. */
+	atomic_ulong turns;
+	atomic_uint stop;
 };
 
 /* Domains. */
 long uf_open_fd(struct uf_dom *d);
 long uf_open(struct uf_dom *d, unsigned int servers, unsigned int threads);
+long uf_open_as(struct uf_dom *d, __u32 flags, unsigned int servers,
+		unsigned int max_servers, unsigned int threads);
 void uf_close(struct uf_dom *d);
 
 /* The calls, raw: they return a negative errno. */
@@ -51,6 +63,13 @@ long uf_ioctl(int fd, unsigned int cmd, const void *arg);
 long uf_query(struct uf_dom *d, __u32 thread, __u32 server, struct ufiber_query *q);
 long uf_wake_id(struct uf_dom *d, __u32 thread, __u32 flags);
 long uf_wake(struct uf_thread *t, __u32 flags);
+long uf_kick(struct uf_thread *t);
+long uf_interrupt(struct uf_thread *t);
+long uf_target_id(struct uf_dom *d, unsigned int cmd, __u32 thread);
+long uf_quantum(struct uf_dom *d, __u32 server, __u64 ns);
+long uf_resize(struct uf_dom *d, __u32 servers);
+long uf_eventfd(struct uf_dom *d, int fd);
+long uf_stats(struct uf_dom *d, __u32 thread, __u32 server, struct ufiber_stats *s);
 
 /* Threads and their orders. */
 long uf_spawn_bare(struct uf_dom *d, struct uf_thread *t);	/* not registered */
@@ -70,6 +89,7 @@ extern __thread struct uf_thread *uf_self;
 long uf_do_syscall(long *args);		/* number, arguments */
 long uf_do_wait(long *args);		/* fd, flags, next, timeout */
 long uf_do_touch(long *args);		/* address: reads a byte there */
+long uf_do_spin(long *args);		/* in user mode alone, until uf_stop() */
 long uf_do_quit(long *args);		/* ends the thread, as it is */
 #define uf_order_syscall(t, nr, ...) \
 	uf_order(t, uf_do_syscall, (long)(nr), ##__VA_ARGS__)
@@ -78,6 +98,8 @@ long uf_do_quit(long *args);		/* ends the thread, as it is */
 void uf_post_wait(struct uf_thread *t, __u32 flags, __u32 next, __u64 timeout);
 long uf_wait(struct uf_thread *t, __u32 flags, __u32 next, __u64 timeout);
 void uf_post_read(struct uf_thread *t, int fd);		/* one byte */
+void uf_post_spin(struct uf_thread *t);
+long uf_stop(struct uf_thread *t);			/* that, or one to come */
 void uf_join(struct uf_thread *t);
 
 /* For uf_await_state(): whatever the flags are. */
@@ -88,9 +110,17 @@ bool uf_await_state(struct uf_thread *t, __u32 state, __u32 flags);
 bool uf_await_sleep(struct uf_thread *t, long nr);	/* in that system call */
 bool uf_await_proc(pid_t pid, pid_t tid, char state);	/* as in /proc/.../stat */
 bool uf_await(struct uf_dom *d, bool (*cond)(void *arg), void *arg, const char *what);
+bool uf_await_turns(struct uf_thread *t);		/* it spins, and gets on */
+bool uf_await_cpu(struct uf_thread *t, __u64 ns);	/* it computes so long */
+bool uf_await_word(struct uf_dom *d, volatile __u32 *word, __u32 value);
 bool uf_agrees(struct uf_dom *d);
 bool uf_server_is(struct uf_dom *d, __u32 server, __u32 state, __u32 thread);
 void uf_dump(struct uf_dom *d, const char *why);
+const char *uf_thread_state_name(__u32 state);
+
+/* The ring: takes the next event out, false if there is none. */
+bool uf_event(struct uf_dom *d, struct ufiber_event *event);
+void uf_forget_events(struct uf_dom *d);
 
 /* Now, without waiting. */
 __u32 uf_state(struct uf_thread *t);

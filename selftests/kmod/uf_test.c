@@ -77,6 +77,53 @@ long uf_wake(struct uf_thread *t, __u32 flags)
 	return uf_wake_id(t->dom, t->id, flags);
 }
 
+long uf_target_id(struct uf_dom *d, unsigned int cmd, __u32 thread)
+{
+	struct ufiber_target target = { .size = sizeof(target), .thread = thread };
+
+	return uf_ioctl(d->fd, cmd, &target);
+}
+
+long uf_kick(struct uf_thread *t)
+{
+	return uf_target_id(t->dom, UFIBER_IOC_KICK, t->id);
+}
+
+long uf_interrupt(struct uf_thread *t)
+{
+	return uf_target_id(t->dom, UFIBER_IOC_INTERRUPT, t->id);
+}
+
+long uf_quantum(struct uf_dom *d, __u32 server, __u64 ns)
+{
+	struct ufiber_quantum q = { .size = sizeof(q), .server = server, .quantum = ns };
+
+	return uf_ioctl(d->fd, UFIBER_IOC_QUANTUM, &q);
+}
+
+long uf_resize(struct uf_dom *d, __u32 servers)
+{
+	struct ufiber_resize r = { .size = sizeof(r), .nr_servers = servers };
+
+	return uf_ioctl(d->fd, UFIBER_IOC_RESIZE, &r);
+}
+
+long uf_eventfd(struct uf_dom *d, int fd)
+{
+	struct ufiber_eventfd e = { .size = sizeof(e), .fd = fd };
+
+	return uf_ioctl(d->fd, UFIBER_IOC_EVENTFD, &e);
+}
+
+long uf_stats(struct uf_dom *d, __u32 thread, __u32 server, struct ufiber_stats *s)
+{
+	memset(s, 0, sizeof(*s));
+	s->size = sizeof(*s);
+	s->thread = thread;
+	s->server = server;
+	return uf_ioctl(d->fd, UFIBER_IOC_STATS, s);
+}
+
 /* --------------------------------------------------------------- domains */
 
 long uf_open_fd(struct uf_dom *d)
@@ -94,12 +141,22 @@ long uf_open_fd(struct uf_dom *d)
 
 long uf_open(struct uf_dom *d, unsigned int servers, unsigned int threads)
 {
+	return uf_open_as(d, 0, servers, 0, threads);
+}
+
+long uf_open_as(struct uf_dom *d, __u32 flags, unsigned int servers,
+		unsigned int max_servers, unsigned int threads)
+{
 	long ret = uf_open_fd(d);
 
 	if (ret)
 		return ret;
+	d->opened = uf_now();
+	d->max_servers = max_servers ? max_servers : servers;
 	d->setup.size = sizeof(d->setup);
+	d->setup.flags = flags;
 	d->setup.nr_servers = servers;
+	d->setup.max_servers = max_servers;
 	d->setup.max_threads = threads;
 	ret = uf_ioctl(d->fd, UFIBER_IOC_SETUP, &d->setup);
 	if (ret)
@@ -111,7 +168,9 @@ long uf_open(struct uf_dom *d, unsigned int servers, unsigned int threads)
 	d->shared = d->map;
 	d->servers = d->map + d->setup.servers_offset;
 	d->threads = d->map + d->setup.threads_offset;
-	return 0;
+	d->ring = d->map + d->setup.ring_offset;
+	d->joined = calloc(threads, sizeof(*d->joined));
+	return d->joined ? 0 : -ENOMEM;
 }
 
 void uf_close(struct uf_dom *d)
@@ -119,6 +178,8 @@ void uf_close(struct uf_dom *d)
 	if (d->map)
 		munmap(d->map, d->setup.mmap_size);
 	d->map = NULL;
+	free(d->joined);
+	d->joined = NULL;
 	close(d->fd);
 	d->fd = -1;
 }
@@ -165,12 +226,16 @@ long uf_spawn_bare(struct uf_dom *d, struct uf_thread *t)
 
 static long uf_do_register(long *args)
 {
-	struct ufiber_register reg = { .size = sizeof(reg) };
+	struct ufiber_register reg = { .size = sizeof(reg), .cookie = (uintptr_t)uf_self };
+	__u64 before = uf_now();
 	long ret = uf_ioctl(args[0], UFIBER_IOC_REGISTER, &reg);
 
-	if (!ret)
-		uf_self->id = reg.thread;
-	return ret;
+	if (ret)
+		return ret;
+	uf_self->id = reg.thread;
+	if (uf_self->dom->joined)
+		uf_self->dom->joined[reg.thread] = (struct uf_joined){ before, uf_now() };
+	return 0;
 }
 
 long uf_register(struct uf_thread *t)
@@ -180,6 +245,8 @@ long uf_register(struct uf_thread *t)
 
 long uf_unregister(struct uf_thread *t)
 {
+	if (t->dom->joined && t->id < t->dom->setup.max_threads)
+		t->dom->joined[t->id] = (struct uf_joined){ 0 };
 	return uf_call_syscall(t, SYS_ioctl, (long)t->dom->fd,
 			       (long)UFIBER_IOC_UNREGISTER, 0L);
 }
@@ -255,6 +322,15 @@ long uf_do_touch(long *args)
 	return *(volatile char *)args[0];
 }
 
+/* The orders' own loop has system calls in it; this one has not. */
+long uf_do_spin(long *args)
+{
+	while (!atomic_load_explicit(&uf_self->stop, memory_order_relaxed))
+		atomic_fetch_add_explicit(&uf_self->turns, 1, memory_order_relaxed);
+	atomic_store(&uf_self->stop, 0);
+	return 0;
+}
+
 long uf_do_quit(long *args)
 {
 	return 0;	/* uf_thread_main() knows it by its address */
@@ -278,6 +354,17 @@ void uf_post_read(struct uf_thread *t, int fd)
 	uf_order_syscall(t, SYS_read, (long)fd, (long)&nowhere, 1L);
 }
 
+void uf_post_spin(struct uf_thread *t)
+{
+	uf_order(t, uf_do_spin);
+}
+
+long uf_stop(struct uf_thread *t)
+{
+	atomic_store(&t->stop, 1);
+	return uf_finish(t);
+}
+
 /* ---------------------------------------------------------- what is seen */
 
 bool uf_await(struct uf_dom *d, bool (*cond)(void *arg), void *arg, const char *what)
@@ -295,15 +382,6 @@ bool uf_await(struct uf_dom *d, bool (*cond)(void *arg), void *arg, const char *
 		sched_yield();
 	}
 	return true;
-}
-
-static const char *const uf_thread_states[] = {
-	"FREE", "RUNNING", "BLOCKED", "RUNNABLE", "IDLE"
-};
-
-static const char *uf_thread_state_name(__u32 state)
-{
-	return state <= UFIBER_THREAD_IDLE ? uf_thread_states[state] : "?";
 }
 
 struct uf_state_wanted {
@@ -333,96 +411,93 @@ bool uf_await_state(struct uf_thread *t, __u32 state, __u32 flags)
 	return uf_await(t->dom, uf_state_cond, &w, what) && uf_agrees(t->dom);
 }
 
-/*
- * Everything that can be asked is asked; the first disagreement is described.
- * Threads may be on the move, so this is repeated until all agrees.
- */
-static bool uf_agrees_now(struct uf_dom *d, char *why, size_t len)
+struct uf_turns_wanted {
+	struct uf_thread *t;
+	unsigned long from;
+};
+
+static bool uf_turns_cond(void *arg)
 {
-	unsigned int threads = 0, runnable = 0, standby = 0, vacant = 0, i;
-	struct ufiber_query q, s;
-	long ret;
+	struct uf_turns_wanted *w = arg;
 
-#define DIFFERS(cond, ...) \
-	do { if (cond) { snprintf(why, len, __VA_ARGS__); return false; } } while (0)
-
-	for (i = 0; i < d->setup.max_threads; i++) {
-		volatile struct ufiber_shared_thread *t = &d->threads[i];
-
-		ret = uf_query(d, i, UFIBER_NONE, &q);
-		if (ret == -ESRCH) {
-			DIFFERS(t->state != UFIBER_THREAD_FREE,
-				"thread %u is not there, its state says %u", i, t->state);
-			continue;
-		}
-		DIFFERS(ret, "QUERY of thread %u: %s", i, strerror(-ret));
-		threads++;
-		runnable += q.thread_state == UFIBER_THREAD_RUNNABLE;
-		standby += !!(q.thread_flags & UFIBER_QUERY_STANDBY);
-		DIFFERS(t->state != q.thread_state, "thread %u is %u, its state says %u",
-			i, q.thread_state, t->state);
-		DIFFERS(t->server != q.thread_server, "thread %u has server %d, its word says %d",
-			i, q.thread_server, t->server);
-		DIFFERS((q.thread_state == UFIBER_THREAD_RUNNING) !=
-			(q.thread_server != UFIBER_NONE),
-			"thread %u is %u with server %d", i, q.thread_state, q.thread_server);
-		if (q.thread_server != UFIBER_NONE) {
-			ret = uf_query(d, UFIBER_NONE, q.thread_server, &s);
-			DIFFERS(ret, "QUERY of server %u: %s", q.thread_server, strerror(-ret));
-			DIFFERS(s.server_thread != i, "thread %u has server %u, which has thread %d",
-				i, q.thread_server, s.server_thread);
-		}
-	}
-	for (i = 0; i < d->setup.nr_servers; i++) {
-		__u32 owner;
-
-		ret = uf_query(d, UFIBER_NONE, i, &s);
-		DIFFERS(ret, "QUERY of server %u: %s", i, strerror(-ret));
-		owner = d->servers[i].owner;
-		if (s.server_state == UFIBER_SERVER_VACANT) {
-			vacant++;
-			DIFFERS(s.server_thread != UFIBER_NONE, "server %u is VACANT, has thread %d",
-				i, s.server_thread);
-			DIFFERS(owner, "server %u is VACANT, its owner word is %#x", i, owner);
-		} else {
-			DIFFERS(owner != UFIBER_OWNER(s.server_state, s.server_thread),
-				"server %u: state %u, thread %d, its owner word is %#x",
-				i, s.server_state, s.server_thread, owner);
-			ret = uf_query(d, s.server_thread, UFIBER_NONE, &q);
-			DIFFERS(ret || q.thread_server != i,
-				"server %u has thread %u, which has server %d", i,
-				s.server_thread, q.thread_server);
-		}
-	}
-	ret = uf_query(d, UFIBER_NONE, UFIBER_NONE, &q);
-	DIFFERS(ret, "QUERY of the domain: %s", strerror(-ret));
-	DIFFERS(q.nr_threads != threads, "nr_threads %u, found %u", q.nr_threads, threads);
-	DIFFERS(q.nr_runnable != runnable, "nr_runnable %u, found %u", q.nr_runnable, runnable);
-	DIFFERS(q.nr_standby != standby, "nr_standby %u, found %u", q.nr_standby, standby);
-	DIFFERS(q.nr_vacant != vacant, "nr_vacant %u, found %u", q.nr_vacant, vacant);
-	DIFFERS(d->shared->nr_runnable != runnable, "nr_runnable %u in memory, found %u",
-		d->shared->nr_runnable, runnable);
-	DIFFERS(d->shared->nr_standby != standby, "nr_standby %u in memory, found %u",
-		d->shared->nr_standby, standby);
-	DIFFERS(vacant && (runnable || standby), "%u servers VACANT beside %u RUNNABLE, %u standby",
-		vacant, runnable, standby);
-	return true;
-#undef DIFFERS
+	return atomic_load(&w->t->turns) > w->from;
 }
 
-bool uf_agrees(struct uf_dom *d)
+bool uf_await_turns(struct uf_thread *t)
 {
-	__u64 end = uf_now() + UF_BOUND * 1000000000ULL;
-	char why[200];
+	struct uf_turns_wanted w = { t, atomic_load(&t->turns) };
 
-	while (!uf_agrees_now(d, why, sizeof(why))) {
-		if (uf_now() > end) {
-			uf_dump(d, why);
-			return false;
-		}
-		sched_yield();
-	}
+	return uf_await(t->dom, uf_turns_cond, &w, "a thread that spins to get on");
+}
+
+struct uf_cpu_wanted {
+	clockid_t clock;
+	__u64 until;
+};
+
+static __u64 uf_time_of(clockid_t clock)
+{
+	struct timespec ts;
+
+	if (clock_gettime(clock, &ts))
+		return 0;
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+static bool uf_cpu_cond(void *arg)
+{
+	struct uf_cpu_wanted *w = arg;
+
+	return uf_time_of(w->clock) >= w->until;
+}
+
+bool uf_await_cpu(struct uf_thread *t, __u64 ns)
+{
+	struct uf_cpu_wanted w;
+
+	if (pthread_getcpuclockid(t->pthread, &w.clock))
+		return false;
+	w.until = uf_time_of(w.clock) + ns;
+	return uf_await(t->dom, uf_cpu_cond, &w, "processor time of a thread");
+}
+
+struct uf_word_wanted {
+	volatile __u32 *word;
+	__u32 value;
+};
+
+static bool uf_word_cond(void *arg)
+{
+	struct uf_word_wanted *w = arg;
+
+	return *w->word == w->value;
+}
+
+bool uf_await_word(struct uf_dom *d, volatile __u32 *word, __u32 value)
+{
+	struct uf_word_wanted w = { word, value };
+
+	return uf_await(d, uf_word_cond, &w, "a word of the shared memory");
+}
+
+/* One thread at a time may read the ring: here, the main thread. */
+bool uf_event(struct uf_dom *d, struct ufiber_event *event)
+{
+	__u32 head = d->shared->ring_head;
+
+	if (head == __atomic_load_n(&d->shared->ring_tail, __ATOMIC_ACQUIRE))
+		return false;
+	*event = d->ring[head % d->setup.ring_entries];
+	__atomic_store_n(&d->shared->ring_head, head + 1, __ATOMIC_RELEASE);
 	return true;
+}
+
+void uf_forget_events(struct uf_dom *d)
+{
+	struct ufiber_event event;
+
+	while (uf_event(d, &event))
+		;
 }
 
 bool uf_server_is(struct uf_dom *d, __u32 server, __u32 state, __u32 thread)
@@ -437,46 +512,6 @@ bool uf_server_is(struct uf_dom *d, __u32 server, __u32 state, __u32 thread)
 		 server, state, thread, ret);
 	uf_dump(d, why);
 	return false;
-}
-
-void uf_dump(struct uf_dom *d, const char *why)
-{
-	struct ufiber_query q;
-	unsigned int i;
-
-	fprintf(stderr, "# %s\n", why);
-	if (!d || uf_query(d, UFIBER_NONE, UFIBER_NONE, &q))
-		return;
-	fprintf(stderr, "#   domain: threads %u, vacant %u, runnable %u (%u), standby %u (%u)\n",
-		q.nr_threads, q.nr_vacant, q.nr_runnable, d->map ? d->shared->nr_runnable : 0,
-		q.nr_standby, d->map ? d->shared->nr_standby : 0);
-	for (i = 0; i < d->setup.max_threads; i++) {
-		char stat;
-
-		if (uf_query(d, i, UFIBER_NONE, &q))
-			continue;
-		stat = uf_proc_state(getpid(), q.thread_tid);
-		fprintf(stderr,
-			"#   thread %u: tid %u (%c, in %ld) %s, server %d, flags %#x", i,
-			q.thread_tid, stat, uf_proc_syscall(q.thread_tid),
-			uf_thread_state_name(q.thread_state), q.thread_server, q.thread_flags);
-		if (d->map)
-			fprintf(stderr, " (memory: %s, server %d, blocks %llu, holds %llu)",
-				uf_thread_state_name(d->threads[i].state), d->threads[i].server,
-				d->threads[i].blocks, d->threads[i].holds);
-		fprintf(stderr, "\n");
-	}
-	for (i = 0; i < d->setup.nr_servers; i++) {
-		if (uf_query(d, UFIBER_NONE, i, &q))
-			continue;
-		fprintf(stderr, "#   server %u: state %u, thread %d", i, q.server_state,
-			q.server_thread);
-		if (d->map)
-			fprintf(stderr, " (memory: %#x, blocks %llu, handoffs %llu, takeovers %llu, grants %llu)",
-				d->servers[i].owner, d->servers[i].blocks, d->servers[i].handoffs,
-				d->servers[i].takeovers, d->servers[i].grants);
-		fprintf(stderr, "\n");
-	}
 }
 
 __u32 uf_state(struct uf_thread *t)

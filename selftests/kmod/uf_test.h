@@ -34,8 +34,12 @@
  * VM that was booted for it.
  */
 #define UF_OPEN(d, servers, threads)					\
+	UF_OPEN_AS(d, 0, servers, 0, threads)
+
+/* One with flags, and with servers that can be added. */
+#define UF_OPEN_AS(d, flags, servers, max_servers, threads)		\
 	do {								\
-		long _ret = uf_open(d, servers, threads);		\
+		long _ret = uf_open_as(d, flags, servers, max_servers, threads); \
 									\
 		if (_ret == -ENOENT && !getenv("UFIBER_VM"))		\
 			SKIP(return, "no " UFIBER_DEVICE ": the module is not loaded"); \
@@ -61,7 +65,45 @@
 		UF_SPAWN(d, t);						\
 		uf_post_wait(t, flags, 0, 0);				\
 		ASSERT_STATE(t, IDLE, UFIBER_QUERY_WAITING |		\
-			     ((flags) & UFIBER_WAIT_STANDBY ? UFIBER_QUERY_STANDBY : 0)); \
+			     ((flags) & UFIBER_WAIT_WORK ? UFIBER_QUERY_WORK :	\
+			      (flags) & UFIBER_WAIT_STANDBY ? UFIBER_QUERY_STANDBY : 0)); \
+	} while (0)
+
+/* Start a thread that is RUNNABLE: it waits for a server, and none is free. */
+#define UF_SPAWN_RUNNABLE(d, t)						\
+	do {								\
+		UF_SPAWN(d, t);						\
+		uf_post_wait(t, UFIBER_WAIT_ACQUIRE, 0, 0);		\
+		ASSERT_STATE(t, RUNNABLE, UFIBER_QUERY_WAITING);	\
+	} while (0)
+
+/* A thread that holds a server computes in user mode, until uf_stop(). */
+#define UF_SPIN(t)							\
+	do {								\
+		uf_post_spin(t);					\
+		ASSERT_TRUE(uf_await_turns(t));				\
+	} while (0)
+
+/* The next event in the ring is this one. */
+#define ASSERT_EVENT(t, why, on)					\
+	do {								\
+		struct ufiber_event _e;					\
+									\
+		ASSERT_TRUE(uf_event((t)->dom, &_e))			\
+			TH_LOG("no event, expected " #why " of thread %u", (t)->id); \
+		EXPECT_EQ((t)->id, _e.thread);				\
+		EXPECT_EQ((uintptr_t)(t), _e.cookie);			\
+		EXPECT_EQ(UFIBER_REASON_##why, _e.reason);		\
+		EXPECT_EQ((__u32)(on), _e.server);			\
+		EXPECT_EQ(0, _e.reserved);				\
+	} while (0)
+
+#define ASSERT_NO_EVENT(d)						\
+	do {								\
+		struct ufiber_event _e;					\
+									\
+		ASSERT_FALSE(uf_event(d, &_e))				\
+			TH_LOG("thread %u, reason %u", _e.thread, _e.reason); \
 	} while (0)
 
 /* Wait until the thread is in that state, with exactly these QUERY flags. */
