@@ -62,8 +62,7 @@ void uf_goes_on(struct uf_thread *thread)
 	uf_unlock(thread->domain);
 }
 
-static void uf_stats_thread(struct uf_thread *thread,
-			    struct ufiber_stats *stats)
+void uf_stats_thread(struct uf_thread *thread, struct ufiber_stats *stats)
 {
 	uf_account(thread);
 	stats->time_running = thread->times[UF_RUNNING];
@@ -76,8 +75,8 @@ static void uf_stats_thread(struct uf_thread *thread,
 	stats->thread_preempts = thread->preempts;
 }
 
-static void uf_stats_server(const struct uf_server *server,
-			    struct ufiber_stats *stats)
+void uf_stats_server(const struct uf_server *server,
+		     struct ufiber_stats *stats)
 {
 	stats->server_time = server->time;
 	if (server->holder)

@@ -58,6 +58,7 @@ static const struct file_operations uf_fops = {
 	.mmap = uf_mmap,
 	.poll = uf_poll,
 	.uring_cmd = uf_uring_cmd,
+	.show_fdinfo = uf_show_fdinfo,
 };
 
 static struct miscdevice uf_misc = {
@@ -80,6 +81,7 @@ static int __init uf_init(void)
 	ret = misc_register(&uf_misc);
 	if (ret)
 		goto exit_hook;
+	uf_debugfs_init();
 	return 0;
 
 exit_hook:
@@ -97,6 +99,7 @@ destroy_workqueue:
  */
 static void __exit uf_exit(void)
 {
+	uf_debugfs_exit();
 	misc_deregister(&uf_misc);
 	uf_hook_exit();
 	destroy_workqueue(uf_workqueue);

@@ -3,6 +3,7 @@
  * A domain: what one open of /dev/ufiber stands for once it has been set up.
  */
 #include <linux/bitmap.h>
+#include <linux/pid.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -12,12 +13,15 @@
 
 struct uf_domain *uf_domain_new(void)
 {
+	static atomic64_t serial;
 	struct uf_domain *domain = kzalloc(sizeof(*domain), GFP_KERNEL_ACCOUNT);
 	int priority;
 
 	if (!domain)
 		return NULL;
 	kref_init(&domain->kref);
+	domain->serial = atomic64_inc_return(&serial);
+	INIT_LIST_HEAD(&domain->all);
 	mutex_init(&domain->setup_mutex);
 	raw_spin_lock_init(&domain->lock);
 	for (priority = 0; priority < UFIBER_PRIORITIES; priority++)
@@ -126,8 +130,10 @@ int uf_domain_setup(struct uf_domain *domain, const struct ufiber_setup *setup)
 	uf_domain_init(domain, setup);
 	domain->mm = current->mm;
 	mmgrab(domain->mm);
+	domain->pid = get_pid(task_tgid(current));
 	/* Pairs with the acquire of whoever finds the domain by its file. */
 	smp_store_release(&domain->ready, true);
+	uf_debugfs_add(domain);
 	return 0;
 }
 
@@ -140,6 +146,7 @@ static void uf_domain_free(struct kref *kref)
 	if (domain->ready) {
 		for (id = 0; id < domain->max_servers; id++)
 			hrtimer_cancel(&domain->servers[id].timer);
+		put_pid(domain->pid);
 		mmdrop(domain->mm);
 		vfree(domain->memory);
 		bitmap_free(domain->ids);
@@ -168,6 +175,7 @@ void uf_domain_close(struct uf_domain *domain)
 	bool runnable;
 	u32 id;
 
+	uf_debugfs_remove(domain);
 	for (id = 0; id < domain->max_threads; id++) {
 		rcu_read_lock();
 		uf_lock(domain);

@@ -231,8 +231,8 @@ static u32 uf_query_flags(const struct uf_thread *thread)
 	       uf_query_queue(thread);
 }
 
-static void uf_query_thread(const struct uf_thread *thread,
-			    struct ufiber_query *query)
+void uf_query_thread(const struct uf_thread *thread,
+		     struct ufiber_query *query)
 {
 	query->thread_state = thread->state;
 	query->thread_server = thread->server ? thread->server->id :
@@ -241,8 +241,8 @@ static void uf_query_thread(const struct uf_thread *thread,
 	query->thread_tid = task_pid_vnr(thread->task);
 }
 
-static void uf_query_server(const struct uf_server *server,
-			    struct ufiber_query *query)
+void uf_query_server(const struct uf_server *server,
+		     struct ufiber_query *query)
 {
 	query->server_thread = server->holder ? server->holder->id :
 						UFIBER_NONE;

@@ -68,6 +68,8 @@
 
 #include "compat/compat.h"
 
+struct pid_namespace;
+struct seq_file;
 struct uf_thread;
 
 struct uf_server {
@@ -114,8 +116,11 @@ struct uf_domain {
 	struct kref kref;
 	struct mutex setup_mutex;		/* one SETUP at a time */
 	bool ready;				/* S, published by release */
+	u64 serial;				/* C, tells it from all others */
+	struct list_head all;			/* in all domains: debugfs.c */
 
 	struct mm_struct *mm;			/* C, pinned by mmgrab() */
+	struct pid *pid;			/* C, the process's, pinned */
 	void *memory;				/* C, the shared pages */
 	size_t memory_size;			/* C */
 	struct ufiber_shared_domain *shared;	/* C, in memory */
@@ -270,6 +275,9 @@ static inline void uf_unlock(struct uf_domain *domain)
 
 /* account.c: where the time goes */
 void uf_account(struct uf_thread *thread);
+void uf_stats_thread(struct uf_thread *thread, struct ufiber_stats *stats);
+void uf_stats_server(const struct uf_server *server,
+		     struct ufiber_stats *stats);
 void uf_count_latency(struct uf_thread *thread);
 void uf_goes_on(struct uf_thread *thread);
 int uf_stats(struct uf_domain *domain, struct ufiber_stats *stats);
@@ -332,8 +340,23 @@ void uf_sched_in(struct uf_thread *thread);
 void uf_hold(struct uf_thread *thread, bool more_work);
 enum hrtimer_restart uf_recheck(struct hrtimer *timer);
 
-/* ioctl.c */
+/* ioctl.c; the first two under domain->lock */
+void uf_query_thread(const struct uf_thread *thread,
+		     struct ufiber_query *query);
+void uf_query_server(const struct uf_server *server,
+		     struct ufiber_query *query);
 long uf_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+
+/* fdinfo.c: what there is to see of a domain */
+void uf_show_domain(struct seq_file *m, struct uf_domain *domain,
+		    struct pid_namespace *ns);
+void uf_show_fdinfo(struct seq_file *m, struct file *file);
+
+/* debugfs.c: all domains */
+void uf_debugfs_init(void);
+void uf_debugfs_exit(void);
+void uf_debugfs_add(struct uf_domain *domain);
+void uf_debugfs_remove(struct uf_domain *domain);
 
 /* hook_*.c: where the scheduler calls us */
 int uf_hook_init(void);
