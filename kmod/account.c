@@ -6,6 +6,7 @@
  */
 #include <linux/log2.h>
 
+#include "trace.h"
 #include "ufiber.h"
 
 static enum uf_account uf_account_of(const struct uf_thread *thread)
@@ -47,6 +48,7 @@ void uf_count_latency(struct uf_thread *thread)
 	latency = thread->domain->now - thread->handed;
 	entry = latency ? ilog2(latency) : 0;
 	thread->handed = 0;
+	trace_ufiber_handoff(thread, latency);
 	thread->domain->latency[min(entry, UFIBER_LATENCIES - 1)]++;
 }
 

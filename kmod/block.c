@@ -5,6 +5,7 @@
  */
 #include <linux/sched/signal.h>
 
+#include "trace.h"
 #include "ufiber.h"
 
 /*
@@ -29,6 +30,7 @@ static void uf_block(struct uf_thread *thread)
 		    uf_is_polling(server))
 			goto out;
 		uf_release(thread, UFIBER_THREAD_BLOCKED);
+		trace_ufiber_block(thread, server);
 		WRITE_ONCE(thread->shared->blocks, ++thread->blocks);
 		WRITE_ONCE(server->shared->blocks, ++server->blocks);
 		if (domain->flags & UFIBER_SETUP_WATCH)
@@ -46,6 +48,7 @@ static void uf_block(struct uf_thread *thread)
 		 */
 		uf_dequeue(thread);
 		uf_set_state(thread, UFIBER_THREAD_BLOCKED);
+		trace_ufiber_block(thread, NULL);
 	}
 	thread->loose = false;
 out:

@@ -22,6 +22,7 @@
 #include <linux/sched/task_stack.h>
 #include <asm/syscall.h>
 
+#include "trace.h"
 #include "ufiber.h"
 
 /* Is current in a system call that has no result yet? */
@@ -121,6 +122,7 @@ static bool uf_unblock(struct uf_thread *thread)
 	if (!thread->left && thread->state == UFIBER_THREAD_BLOCKED) {
 		interrupted = thread->interrupted;
 		thread->interrupted = false;
+		trace_ufiber_unblock(thread);
 		if (uf_take_or_queue(thread, UFIBER_REASON_UNBLOCKED))
 			WRITE_ONCE(thread->server->shared->takeovers,
 				   ++thread->server->takeovers);

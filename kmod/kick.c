@@ -12,6 +12,7 @@
 #include <linux/sched/signal.h>
 #include <linux/wait.h>
 
+#include "trace.h"
 #include "ufiber.h"
 
 /* @thread has been kicked, and that has come to nothing, or to its end. */
@@ -41,6 +42,7 @@ struct uf_thread *uf_make_way(struct uf_thread *thread,
 		return NULL;
 	}
 	uf_release(thread, UFIBER_THREAD_RUNNABLE);
+	trace_ufiber_preempt(thread, server, reason);
 	if (reason == UFIBER_REASON_PREEMPTED) {
 		WRITE_ONCE(thread->shared->preempts, ++thread->preempts);
 		WRITE_ONCE(server->shared->preempts, ++server->preempts);
@@ -59,12 +61,14 @@ int uf_kick(struct uf_domain *domain, u32 id)
 	rcu_read_lock();
 	uf_lock(domain);
 	thread = uf_find_thread(domain, id);
-	if (!thread)
+	if (!thread) {
 		ret = -ESRCH;
-	else if (thread->state != UFIBER_THREAD_RUNNING)
+	} else if (thread->state != UFIBER_THREAD_RUNNING) {
 		ret = -EAGAIN;
-	else
+	} else {
 		WRITE_ONCE(thread->kicked, true);
+		trace_ufiber_kick(thread, UF_KICK_CALL);
+	}
 	uf_unlock(domain);
 	if (!ret)
 		uf_resume_kick(thread);
@@ -104,6 +108,7 @@ int uf_interrupt(struct uf_domain *domain, u32 id)
 		ret = -EAGAIN;
 	} else {
 		thread->interrupted = true;
+		trace_ufiber_interrupt(thread);
 		set_tsk_thread_flag(thread->task, TIF_NOTIFY_SIGNAL);
 	}
 	uf_unlock(domain);

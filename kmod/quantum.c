@@ -13,6 +13,7 @@
 #include <linux/hrtimer.h>
 #include <linux/rcupdate.h>
 
+#include "trace.h"
 #include "ufiber.h"
 
 static bool uf_quantum_applies(const struct uf_server *server)
@@ -40,6 +41,7 @@ static struct uf_thread *uf_quantum_check(struct uf_server *server)
 	if (!same)
 		return NULL;
 	WRITE_ONCE(holder->kicked, true);
+	trace_ufiber_kick(holder, UF_KICK_QUANTUM);
 	return holder;
 }
 

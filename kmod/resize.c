@@ -7,12 +7,16 @@
 #include <linux/bitmap.h>
 #include <linux/rcupdate.h>
 
+#include "trace.h"
 #include "ufiber.h"
 
 static void uf_set_nr_servers(struct uf_domain *domain, u32 nr_servers)
 {
+	u32 before = domain->nr_servers;
+
 	domain->nr_servers = nr_servers;
 	WRITE_ONCE(domain->shared->nr_servers, nr_servers);
+	trace_ufiber_resize(domain, before);
 }
 
 /* Put the next server into use. */
@@ -49,6 +53,7 @@ static void uf_retire_server(struct uf_domain *domain)
 	} else if (!uf_rob(server, offline)) {
 		holder = server->holder;
 		WRITE_ONCE(holder->kicked, true);
+		trace_ufiber_kick(holder, UF_KICK_RESIZE);
 	}
 	uf_unlock(domain);
 	if (holder)

@@ -24,6 +24,7 @@
  */
 #include <linux/bitmap.h>
 
+#include "trace.h"
 #include "ufiber.h"
 
 void uf_set_state(struct uf_thread *thread, enum ufiber_thread_state state)
@@ -34,7 +35,8 @@ void uf_set_state(struct uf_thread *thread, enum ufiber_thread_state state)
 	smp_store_release(&thread->shared->state, state);
 }
 
-static void uf_own(struct uf_server *server, struct uf_thread *thread)
+/* Inline: the bodies of tracepoints count in its size, though they cost nothing. */
+static __always_inline void uf_own(struct uf_server *server, struct uf_thread *thread)
 {
 	server->holder = thread;
 	server->since = thread->domain->now;
@@ -44,6 +46,7 @@ static void uf_own(struct uf_server *server, struct uf_thread *thread)
 	WRITE_ONCE(thread->shared->server, server->id);
 	uf_set_state(thread, UFIBER_THREAD_RUNNING);
 	WRITE_ONCE(server->shared->grants, ++server->grants);
+	trace_ufiber_grant(thread, server);
 }
 
 /* Give @server, which has no holder, to @thread, which has no server. */
@@ -175,6 +178,7 @@ bool uf_rob(struct uf_server *server, u32 owner)
 	    UFIBER_OWNER(UFIBER_SERVER_POLLING, poller->id))
 		return false;
 	uf_release(poller, UFIBER_THREAD_IDLE);
+	trace_ufiber_idle(poller, server);
 	return true;
 }
 
@@ -261,6 +265,7 @@ bool uf_take_or_queue(struct uf_thread *thread, enum ufiber_reason reason)
 		smp_mb();
 		if (user || !uf_take_any_polling(thread)) {		/* (b) */
 			uf_event(thread, reason, UFIBER_NONE);
+			trace_ufiber_hold(thread, reason);
 			uf_rouse(domain);
 			return false;
 		}

@@ -19,6 +19,7 @@
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 
+#include "trace.h"
 #include "ufiber.h"
 
 struct workqueue_struct *uf_workqueue;
@@ -121,6 +122,7 @@ static bool uf_join(struct uf_thread *thread)
 		__set_bit(id, domain->ids);
 		domain->threads[id] = thread;
 		domain->nr_threads++;
+		trace_ufiber_join(thread);
 	}
 	uf_unlock(domain);
 	return id < domain->max_threads;
@@ -140,6 +142,7 @@ struct uf_thread *uf_leave(struct uf_thread *thread)
 		return NULL;
 	uf_dequeue(thread);
 	server = uf_release(thread, UFIBER_THREAD_FREE);
+	trace_ufiber_leave(thread, server);
 	domain->threads[thread->id] = NULL;
 	__clear_bit(thread->id, domain->ids);
 	domain->nr_threads--;

@@ -11,6 +11,7 @@
 #include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
 
+#include "trace.h"
 #include "ufiber.h"
 
 #define UF_WAIT_FLAGS (UFIBER_WAIT_STANDBY | UFIBER_WAIT_HANDOVER | \
@@ -55,16 +56,17 @@ static struct uf_thread *uf_end_idle(struct uf_thread *thread)
 
 /*
  * Give the caller's server, if it has one, to the right one and make the caller
- * IDLE. Returns the thread to wake.
+ * IDLE. Returns the thread to wake. (Inline: as uf_own().)
  */
-static struct uf_thread *uf_give_up(struct uf_thread *thread,
-				    struct uf_thread *next)
+static __always_inline struct uf_thread *
+uf_give_up(struct uf_thread *thread, struct uf_thread *next)
 {
 	struct uf_domain *domain = thread->domain;
 	struct uf_server *server;
 
 	uf_dequeue(thread);
 	server = uf_release(thread, UFIBER_THREAD_IDLE);
+	trace_ufiber_idle(thread, server);
 	if (!server)
 		return NULL;
 	if (!next)
@@ -74,6 +76,7 @@ static struct uf_thread *uf_give_up(struct uf_thread *thread,
 		return next->state == UFIBER_THREAD_IDLE ? uf_end_idle(next) :
 							   NULL;
 	}
+	trace_ufiber_handover(thread, server, next);
 	uf_grant(server, next);
 	return next;
 }
@@ -229,6 +232,7 @@ static bool uf_end_wait(struct uf_thread *thread, u32 flags, int ret,
 		thread->expired = false;
 		uf_dequeue(thread);
 		uf_set_state(thread, UFIBER_THREAD_IDLE);
+		trace_ufiber_idle(thread, NULL);
 	} else {
 		/*
 		 * A signal. RUNNABLE stays queued, and may be granted a server.
@@ -365,6 +369,7 @@ long uf_wait(struct uf_thread *thread, const struct ufiber_wait *args)
 
 	rcu_read_lock();
 	uf_lock(domain);
+	trace_ufiber_wait(thread, args->flags);
 	ret = uf_begin_wait(thread, args, &next);
 	if (!ret && thread->server)
 		uf_end_wait(thread, args->flags, 0, &ret);
@@ -416,6 +421,8 @@ int uf_wake(struct uf_domain *domain, const struct ufiber_wake *args)
 	rcu_read_lock();
 	uf_lock(domain);
 	thread = uf_find_thread(domain, args->thread);
+	if (thread)
+		trace_ufiber_wake(thread, args->flags);
 	if (!thread) {
 		ret = -ESRCH;
 	} else if (args->flags & UFIBER_WAKE_CANCEL) {
