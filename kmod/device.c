@@ -7,7 +7,6 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
-#include <linux/vmalloc.h>
 
 #include "ufiber.h"
 
@@ -46,7 +45,7 @@ static int uf_mmap(struct file *file, struct vm_area_struct *vma)
 		return -EINVAL;
 	uf_vm_flags_clear(vma, VM_MAYEXEC);
 	uf_vm_flags_set(vma, VM_DONTCOPY);
-	return remap_vmalloc_range(vma, domain->memory, 0);
+	return uf_memory_map(vma, domain->memory);
 }
 
 static const struct file_operations uf_fops = {

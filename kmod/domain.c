@@ -7,7 +7,6 @@
 #include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
-#include <linux/vmalloc.h>
 
 #include "ufiber.h"
 
@@ -53,20 +52,20 @@ static int uf_domain_alloc(struct uf_domain *domain,
 			   const struct ufiber_setup *setup)
 {
 	domain->servers = kvcalloc(setup->max_servers, sizeof(*domain->servers),
-				   GFP_KERNEL_ACCOUNT);
+				   UF_GFP_DOMAIN);
 	if (!domain->servers)
 		return -ENOMEM;
 	domain->threads = kvcalloc(setup->max_threads, sizeof(*domain->threads),
-				   GFP_KERNEL_ACCOUNT);
+				   UF_GFP_DOMAIN);
 	if (!domain->threads)
 		goto free_servers;
-	domain->vacant = bitmap_zalloc(setup->max_servers, GFP_KERNEL_ACCOUNT);
+	domain->vacant = bitmap_zalloc(setup->max_servers, UF_GFP_DOMAIN);
 	if (!domain->vacant)
 		goto free_threads;
-	domain->ids = bitmap_zalloc(setup->max_threads, GFP_KERNEL_ACCOUNT);
+	domain->ids = bitmap_zalloc(setup->max_threads, UF_GFP_DOMAIN);
 	if (!domain->ids)
 		goto free_vacant;
-	domain->memory = vmalloc_user(setup->mmap_size);
+	domain->memory = uf_memory_alloc(setup->mmap_size);
 	if (!domain->memory)
 		goto free_ids;
 	return 0;
@@ -148,7 +147,7 @@ static void uf_domain_free(struct kref *kref)
 			hrtimer_cancel(&domain->servers[id].timer);
 		put_pid(domain->pid);
 		mmdrop(domain->mm);
-		vfree(domain->memory);
+		uf_memory_free(domain->memory);
 		bitmap_free(domain->ids);
 		bitmap_free(domain->vacant);
 		kvfree(domain->threads);

@@ -209,6 +209,17 @@ void uf_domain_layout(struct ufiber_setup *setup);
 void uf_domain_close(struct uf_domain *domain);
 void uf_domain_put(struct uf_domain *domain);
 
+/*
+ * memory.c: what a domain consists of. A user says how large it is, so it is
+ * charged, and without the memory the call fails: no process is killed for it
+ * (RETRY_MAYFAIL), and the log stays as it is.
+ */
+#define UF_GFP_DOMAIN (GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+struct vm_area_struct;
+void *uf_memory_alloc(size_t size);
+void uf_memory_free(void *memory);
+int uf_memory_map(struct vm_area_struct *vma, void *memory);
+
 /* thread.c: joining, leaving, ending */
 extern struct workqueue_struct *uf_workqueue;
 struct uf_thread *uf_find_thread(struct uf_domain *domain, u32 id);
