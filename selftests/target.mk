@@ -16,11 +16,11 @@ CFLAGS := -g -O2 -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initiali
 LDLIBS := -luring -lpthread
 
 ifeq ($(DIR),kmod)
-LOCAL_HDRS := uf_test.h uf_lib.h $(TOP)/include/uapi/linux/ufiber.h
+LOCAL_HDRS := $(wildcard *.h) $(TOP)/include/uapi/linux/ufiber.h
 CFLAGS += -DUF_TOP='"$(TOP)"'
 # A thread under test must not block in the dynamic linker.
 LDFLAGS := -Wl,-z,now
-extra := uf_test.c uf_agree.c
+extra := $(wildcard uf_*.c)
 else
 LIBDIR := $(UF_BUILD)/lib$(if $(SAN),-$(SAN))
 LOCAL_HDRS := $(wildcard *.h) $(TOP)/lib/include/ufiber.h
