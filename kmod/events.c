@@ -89,7 +89,10 @@ __poll_t uf_poll(struct file *file, poll_table *table)
 	struct uf_domain *domain = file->private_data;
 
 	/* Pairs with the release in uf_domain_setup(). */
-	if (!smp_load_acquire(&domain->ready) || current->mm != domain->mm)
+	if (!smp_load_acquire(&domain->ready))
+		return EPOLLERR;
+	/* aio's poll may ask from a worker. */
+	if (current->mm != domain->mm && !(current->flags & PF_KTHREAD))
 		return EPOLLERR;
 	poll_wait(file, &domain->poll, table);
 	uf_events_listen(domain);

@@ -131,7 +131,9 @@ static bool uf_unblock(struct uf_thread *thread)
 	}
 	running = thread->left || thread->state != UFIBER_THREAD_RUNNABLE;
 	uf_unlock(domain);
-	if (!running)
+	if (running)
+		uf_quantum_sched_in(thread);
+	else
 		uf_quantum_queued(domain);
 	if (unlikely(interrupted))
 		uf_end_call();

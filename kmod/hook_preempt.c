@@ -62,6 +62,10 @@ void uf_hook_detach(struct uf_thread *thread)
 	preempt_enable();
 }
 
+void uf_hook_drop(struct uf_thread *thread)
+{
+}
+
 /* Current's registration, in whatever domain, or NULL. */
 struct uf_thread *uf_hook_current(void)
 {

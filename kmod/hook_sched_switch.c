@@ -16,8 +16,8 @@
  * remember the caller.) They do not once a task has begun to exit: fput() turns to
  * a worker, whose wake-up takes rq locks; so an exiting task is not asked to.
  *
- * The timer of a quantum is started on the way in, under the rq lock as well, as
- * the scheduler starts its own.
+ * What concerns the quantum needs the thread to be on its CPU; an interrupt does
+ * it as soon as the switch is over.
  *
  * An entry is removed by its own task, in uf_hook_detach() or in its last
  * switch, and looked for under RCU; a thread is freed a grace period later.
@@ -82,8 +82,8 @@ static void uf_probe(void *data, bool preempt, struct task_struct *prev,
 	if (unlikely(thread))
 		uf_hook_switch(thread);
 	thread = uf_hook_find(next);
-	if (unlikely(thread))
-		uf_quantum_sched_in(thread);
+	if (unlikely(thread && READ_ONCE(thread->domain->nr_quanta)))
+		irq_work_queue(&thread->hook.in);
 }
 
 static void uf_match_tracepoint(struct tracepoint *tracepoint, void *found)
@@ -109,11 +109,17 @@ void uf_hook_exit(void)
 	tracepoint_synchronize_unregister();
 }
 
+static void uf_hook_in(struct irq_work *work)
+{
+	uf_quantum_sched_in(container_of(work, struct uf_thread, hook.in));
+}
+
 /* For current alone, not from within the hook. */
 void uf_hook_attach(struct uf_thread *thread)
 {
 	unsigned long flags;
 
+	thread->hook.in = IRQ_WORK_INIT_HARD(uf_hook_in);
 	raw_spin_lock_irqsave(&uf_hook_lock, flags);
 	hlist_add_head_rcu(&thread->hook.node, uf_hook_bucket(thread->task));
 	raw_spin_unlock_irqrestore(&uf_hook_lock, flags);
@@ -122,6 +128,12 @@ void uf_hook_attach(struct uf_thread *thread)
 void uf_hook_detach(struct uf_thread *thread)
 {
 	uf_hook_remove(thread);
+}
+
+void uf_hook_drop(struct uf_thread *thread)
+{
+	if (thread->hook.in.func)
+		irq_work_sync(&thread->hook.in);
 }
 
 /*

@@ -3,13 +3,19 @@
  * Preemption by time: a timer per server that kicks a holder which has run for a
  * whole period without switching fibers, while somebody waits.
  *
- * The timer runs only while the server has a quantum, somebody waits, and the
- * holder is on a CPU; so there are never more than there are CPUs, however many
- * servers there are. It is started where the last of these becomes true: when the
- * holder is switched in, when a thread is queued, when QUANTUM is called. It
- * stops by itself. armed, under domain->lock, says that it runs or is about to;
- * hrtimer_start() itself comes after the lock, as it may take a rq lock.
+ * The timer is started only while the server has a quantum, somebody waits, and the
+ * holder is on a CPU: where the last of these becomes true, that is when the
+ * holder is switched in or takes a server while it runs, when a thread is queued,
+ * when QUANTUM is called. When one of them is no longer true it stops, at its next
+ * expiry. So each start belongs to a switch or a call, and a server whose holder
+ * does not run costs one expiry at most, however many servers there are.
+ *
+ * armed, under domain->lock, says that the timer runs or is about to.
+ * hrtimer_start() itself comes after the lock; it may come while the timer's
+ * function runs on another CPU, which is why that sets its next expiry under the
+ * lock, before armed can be seen to be false.
  */
+#include <linux/bitmap.h>
 #include <linux/hrtimer.h>
 #include <linux/rcupdate.h>
 
@@ -33,10 +39,10 @@ static struct uf_thread *uf_quantum_check(struct uf_server *server)
 {
 	u32 dispatches = READ_ONCE(server->shared->dispatches);
 	struct uf_thread *holder = server->holder;
-	bool same = holder == server->watched &&
+	bool same = server->grants == server->watched_grants &&
 		    dispatches == server->watched_dispatches;
 
-	server->watched = holder;
+	server->watched_grants = server->grants;
 	server->watched_dispatches = dispatches;
 	if (!same)
 		return NULL;
@@ -51,22 +57,21 @@ static enum hrtimer_restart uf_quantum_expire(struct hrtimer *timer)
 	struct uf_domain *domain = server->domain;
 	struct uf_thread *kick = NULL;
 	unsigned long flags;
-	u64 period;
+	bool again;
 
 	rcu_read_lock();
 	raw_spin_lock_irqsave(&domain->lock, flags);
-	server->armed = uf_quantum_applies(server) && uf_holder_runs(server);
-	period = server->armed ? server->quantum : 0;
-	if (server->armed)
+	again = uf_quantum_applies(server) && uf_holder_runs(server);
+	server->armed = again;
+	if (again) {
 		kick = uf_quantum_check(server);
+		hrtimer_forward_now(timer, ns_to_ktime(server->quantum));
+	}
 	raw_spin_unlock_irqrestore(&domain->lock, flags);
 	if (kick)
 		uf_resume_kick(kick);
 	rcu_read_unlock();
-	if (!period)
-		return HRTIMER_NORESTART;
-	hrtimer_forward_now(timer, ns_to_ktime(period));
-	return HRTIMER_RESTART;
+	return again ? HRTIMER_RESTART : HRTIMER_NORESTART;
 }
 
 void uf_quantum_init(struct uf_server *server)
@@ -76,46 +81,55 @@ void uf_quantum_init(struct uf_server *server)
 }
 
 /*
- * Start @server's timer if it is to run and does not; @comes says that its holder
- * is being switched in. No lock held, but perhaps a rq lock.
+ * Whether the caller is to start @server's timer: it is to run, and does not.
+ * @comes says that the holder is being switched in. Under the lock.
  */
-static void uf_quantum_arm(struct uf_server *server, bool comes)
+static bool uf_quantum_claim(struct uf_server *server, bool comes)
 {
-	struct uf_domain *domain = server->domain;
-	unsigned long flags;
-	u64 period = 0;
+	if (server->armed || !uf_quantum_applies(server) ||
+	    !(comes || uf_holder_runs(server)))
+		return false;
+	server->armed = true;
+	server->watched_grants = server->grants;
+	server->watched_dispatches = READ_ONCE(server->shared->dispatches);
+	return true;
+}
 
-	raw_spin_lock_irqsave(&domain->lock, flags);
-	if (!server->armed && uf_quantum_applies(server) &&
-	    (comes || uf_holder_runs(server))) {
-		server->armed = true;
-		server->watched = server->holder;
-		server->watched_dispatches =
-			READ_ONCE(server->shared->dispatches);
-		period = server->quantum;
-	}
-	raw_spin_unlock_irqrestore(&domain->lock, flags);
-	if (period)
-		hrtimer_start(&server->timer, ns_to_ktime(period),
-			      HRTIMER_MODE_REL_HARD);
+/* No lock held, but perhaps a rq lock. */
+static void uf_quantum_start(struct uf_server *server)
+{
+	hrtimer_start(&server->timer, ns_to_ktime(READ_ONCE(server->quantum)),
+		      HRTIMER_MODE_REL_HARD);
 }
 
 /* A thread has been queued, so everybody's time counts now. */
 void uf_quantum_arm_all(struct uf_domain *domain)
 {
+	DECLARE_BITMAP(claimed, UFIBER_MAX_SERVERS) = {};
 	u32 id;
 
+	raw_spin_lock_irq(&domain->lock);
 	for (id = 0; id < domain->max_servers; id++)
-		if (READ_ONCE(domain->servers[id].quantum))
-			uf_quantum_arm(&domain->servers[id], false);
+		if (uf_quantum_claim(&domain->servers[id], false))
+			__set_bit(id, claimed);
+	raw_spin_unlock_irq(&domain->lock);
+	for_each_set_bit(id, claimed, domain->max_servers)
+		uf_quantum_start(&domain->servers[id]);
 }
 
 void uf_quantum_switched_in(struct uf_thread *thread)
 {
-	struct uf_server *server = READ_ONCE(thread->server);
+	struct uf_domain *domain = thread->domain;
+	struct uf_server *server;
+	unsigned long flags;
+	bool start;
 
-	if (server && READ_ONCE(server->quantum))
-		uf_quantum_arm(server, true);
+	raw_spin_lock_irqsave(&domain->lock, flags);
+	server = thread->server;
+	start = server && uf_quantum_claim(server, true);
+	raw_spin_unlock_irqrestore(&domain->lock, flags);
+	if (start)
+		uf_quantum_start(server);
 }
 
 /* UFIBER_IOC_QUANTUM */
@@ -137,8 +151,10 @@ int uf_set_quantum(struct uf_domain *domain, u32 server, u64 quantum)
 			continue;
 		domain->nr_quanta += !!quantum - !!this->quantum;
 		WRITE_ONCE(this->quantum, quantum);
+		/* A period that has begun is begun again. */
+		this->armed = false;
 	}
 	uf_unlock(domain);
-	uf_quantum_queued(domain);
+	uf_quantum_arm_all(domain);
 	return 0;
 }

@@ -58,6 +58,7 @@ static void uf_thread_free(struct work_struct *work)
 	hrtimer_cancel(&thread->recheck);
 	irq_work_sync(&thread->wake_irq);
 	irq_work_sync(&thread->end_irq);
+	uf_hook_drop(thread);
 	uf_resume_drop(thread);
 	put_task_struct(thread->task);
 	uf_domain_put(thread->domain);

@@ -31,8 +31,9 @@
  *   domain->setup_mutex
  *   rq->lock -> domain->lock
  *
- * and nothing that could take a rq lock (a wake-up or the start of a timer above
- * all) may happen under domain->lock. Functions that grant a server under the lock return the thread
+ * and nothing that could take a rq lock (a wake-up above all) may happen under
+ * domain->lock. Nor are timers started there, so that there is nothing to say of
+ * their locks. Functions that grant a server under the lock return the thread
  * that has to be woken; the caller wakes it after unlocking, by
  * uf_thread_wake() in task context or through its wake_irq under the rq lock.
  * Such a thread cannot be freed meanwhile: freeing waits for an RCU grace
@@ -40,7 +41,7 @@
  *
  * Invariant, whenever domain->lock is free: if a server is VACANT, no thread is
  * RUNNABLE or standby. In a USER_SCHED domain: if a server is VACANT, no thread is
- * a standby, and if one is RUNNABLE, none waits with WORK.
+ * a standby, and who became RUNNABLE has roused one of those that waited with WORK.
  *
  * References. A registered thread holds its domain and the module. A thread is
  * freed when it has left the domain, its hook is gone (or its task is dead) and
@@ -91,8 +92,8 @@ struct uf_server {
 	struct hrtimer timer;			/* see quantum.c */
 	u64 quantum;				/* L, ns, 0 for none */
 	bool armed;				/* L, the timer runs or is about to */
-	struct uf_thread *watched;		/* L, the holder at its last expiry; */
-	u32 watched_dispatches;			/* L, not to be followed */
+	u64 watched_grants;			/* L, grants at its last expiry */
+	u32 watched_dispatches;			/* L, dispatches at its last expiry */
 };
 
 /* The list that a thread's link is in. */
@@ -265,12 +266,13 @@ static inline bool uf_user_schedules(const struct uf_domain *domain)
 
 /*
  * What changes states starts here: one reading of the clock serves all of it.
- * The clock is good in every context, the scheduler's included.
+ * The clock is good in every context, the scheduler's included, but may differ a
+ * little between CPUs; here it does not go back.
  */
 static inline void uf_look_at_clock(struct uf_domain *domain)
 {
 	lockdep_assert_held(&domain->lock);
-	domain->now = ktime_get_mono_fast_ns();
+	domain->now = max(domain->now, ktime_get_mono_fast_ns());
 }
 
 static inline void uf_lock(struct uf_domain *domain)
@@ -317,17 +319,18 @@ int uf_set_quantum(struct uf_domain *domain, u32 server, u64 quantum);
 void uf_quantum_arm_all(struct uf_domain *domain);
 void uf_quantum_switched_in(struct uf_thread *thread);
 
-/* Hook: @thread has just been switched in, or is about to be. */
+/* @thread, which runs, has just been switched in, or given a server. */
 static inline void uf_quantum_sched_in(struct uf_thread *thread)
 {
 	if (unlikely(READ_ONCE(thread->domain->nr_quanta)))
 		uf_quantum_switched_in(thread);
 }
 
-/* Threads have begun to wait. Context: no lock held. */
+/* A thread may have begun to wait. Context: no lock held. */
 static inline void uf_quantum_queued(struct uf_domain *domain)
 {
-	if (unlikely(READ_ONCE(domain->nr_quanta)))
+	if (unlikely(READ_ONCE(domain->nr_quanta) &&
+		     READ_ONCE(domain->nr_runnable)))
 		uf_quantum_arm_all(domain);
 }
 
@@ -374,6 +377,7 @@ int uf_hook_init(void);
 void uf_hook_exit(void);
 void uf_hook_attach(struct uf_thread *thread);
 void uf_hook_detach(struct uf_thread *thread);
+void uf_hook_drop(struct uf_thread *thread);
 struct uf_thread *uf_hook_current(void);
 
 /* compat/resume_*.c: run uf_hold() when current returns to user mode */

@@ -9,6 +9,7 @@
 #include <linux/eventfd.h>
 #include <linux/fs.h>
 #include <linux/hrtimer.h>
+#include <linux/irq_work.h>
 #include <linux/mm.h>
 #include <linux/preempt.h>
 #include <linux/sched.h>
@@ -25,6 +26,7 @@ struct uf_hook {
 	struct preempt_notifier notifier;
 #endif
 	struct hlist_node node;
+	struct irq_work in;
 };
 
 /*
@@ -34,7 +36,8 @@ struct uf_hook {
 struct uf_resume {
 	struct callback_head work;
 	struct file *file;
-	struct work_struct kick;
+	struct delayed_work kick;
+	bool nudged;
 };
 
 /*

@@ -23,6 +23,7 @@ static int uf_resume_release(struct inode *inode, struct file *file)
 	if (!thread)
 		return 0;
 	WRITE_ONCE(thread->resume_queued, 0);
+	WRITE_ONCE(thread->resume.nudged, false);
 	/* By another if the thread was exiting already: see fput(). */
 	if (current == thread->task && !(current->flags & PF_EXITING)) {
 		uf_resume_prepare(thread);
@@ -37,8 +38,18 @@ static const struct file_operations uf_resume_fops = {
 	.release = uf_resume_release,
 };
 
+/*
+ * A worker has had the thread switched out, so that the hook looks at it; unless
+ * it was not on this CPU. Until its work is queued, try again in every tick.
+ */
 static void uf_kick_run(struct work_struct *work)
 {
+	struct uf_thread *thread = container_of(to_delayed_work(work),
+						struct uf_thread, resume.kick);
+
+	if (READ_ONCE(thread->resume.nudged) && READ_ONCE(thread->kicked))
+		queue_delayed_work_on(task_cpu(thread->task), system_highpri_wq,
+				      &thread->resume.kick, 1);
 }
 
 /* Make sure that uf_resume_queue() will work; may be repeated. May sleep. */
@@ -46,8 +57,8 @@ int uf_resume_prepare(struct uf_thread *thread)
 {
 	struct file *file;
 
-	if (!thread->resume.kick.func)
-		INIT_WORK(&thread->resume.kick, uf_kick_run);
+	if (!thread->resume.kick.work.func)
+		INIT_DELAYED_WORK(&thread->resume.kick, uf_kick_run);
 	if (thread->resume.file || thread->resume_queued)
 		return 0;
 	file = anon_inode_getfile("[ufiber]", &uf_resume_fops, NULL, O_RDWR);
@@ -80,22 +91,21 @@ void uf_resume_queue(struct uf_thread *thread)
 
 /*
  * The same for any thread. The reference must be dropped by itself, so have it
- * switched out by an urgent worker on its CPU: when it is switched in again, the
- * hook sees why and calls uf_resume_queue(). Context: any but under a lock.
+ * switched out by an urgent worker on its CPU: the hook sees why it is to stop
+ * and calls uf_resume_queue(). A real-time thread is not urged so, and computes on
+ * until it is switched out otherwise. Context: any but under a lock.
  */
 void uf_resume_kick(struct uf_thread *thread)
 {
-	/* Between kicked and on_cpu; a switch in has one between the two, too. */
-	smp_mb();
-	if (uf_on_cpu(thread->task))
-		queue_work_on(task_cpu(thread->task), system_highpri_wq,
-			      &thread->resume.kick);
+	WRITE_ONCE(thread->resume.nudged, true);
+	queue_delayed_work_on(task_cpu(thread->task), system_highpri_wq,
+			      &thread->resume.kick, 0);
 }
 
 /* The thread is being freed, so no file is on its way. */
 void uf_resume_drop(struct uf_thread *thread)
 {
-	cancel_work_sync(&thread->resume.kick);
+	cancel_delayed_work_sync(&thread->resume.kick);
 	if (thread->resume.file)
 		fput(thread->resume.file);
 }

@@ -230,7 +230,8 @@ struct ufiber_shared_server {
  *	regardless.
  * @kicked: not 0 if the thread was to be preempted while @critical was set. The
  *	module writes, in the thread's own context, and makes it 0 whenever the
- *	thread loses its server, or calls WAIT with YIELD. The user reads it after
+ *	thread loses its server (perhaps by another thread, if it polls), or
+ *	calls WAIT with YIELD. The user reads it after
  *	clearing @critical, and if it is not 0 calls that.
  * @priority: 0 to UFIBER_PRIORITIES - 1, the more the sooner; more than that
  *	counts as the highest. The user writes, the module reads it when the
@@ -632,7 +633,8 @@ struct ufiber_stats {
  *
  * Nobody keeps a server that RESIZE takes out of use, but with ACQUIRE.
  *
- * Returns the number of the server that the thread now holds, or
+ * Returns the number of the server that the thread now holds (until it is
+ * preempted: with kicks or quanta read @server in a critical section), or
  *   EINVAL     flags do not go together, @next is the caller, @next without
  *              HANDOVER or @timeout or @clock without TIMEOUT is not 0, @timeout
  *              is above the largest signed 64-bit number, no such @clock, WORK
@@ -678,7 +680,7 @@ struct ufiber_stats {
 /*
  * UFIBER_IOC_KICK: ask a RUNNING thread to give its server up. It does at its
  * return to user mode, at the latest; with @critical set, when it leaves the
- * critical section (see @kicked). It is RUNNABLE then, behind the others of its
+ * critical section (see @kicked; or it happens at once after, and that is 0). It is RUNNABLE then, behind the others of its
  * priority, and who waited first has the server, as by WAIT with YIELD: so a
  * thread of lower priority may have it. If nobody waits it keeps the server, and
  * if it loses it otherwise before, that is all. Any thread of the process may call
@@ -704,7 +706,8 @@ struct ufiber_stats {
  * return EINTR, as a signal with a handler and without SA_RESTART would, but with
  * no signal. A call that cannot be interrupted goes on, and one that ends by
  * itself at that moment returns what it has; the next call is never affected.
- * io_uring_enter() does not return for this. Any thread of the process may call
+ * io_uring_enter() does not return for this, nor a thread that is stopped by a
+ * signal or a debugger just then: if it matters, repeat it. Any thread of the process may call
  * it, registered or not.
  *   ESRCH   no such thread
  *   EAGAIN  the thread is not BLOCKED, or not asleep in its call just now
@@ -717,7 +720,7 @@ struct ufiber_stats {
  * POLLING, else as soon as the holder gives them up, which it is kicked for
  * (even if nobody waits; it counts as a preemption); a HANDOVER of such a server
  * wakes @next instead. One that is put into use again before that stays with its
- * holder. Any thread of the process may call it, registered or not.
+ * holder, unless somebody waits for it. Any thread of the process may call it, registered or not.
  *   EINVAL  nr_servers out of range
  */
 #define UFIBER_IOC_RESIZE	_IOC(_IOC_READ | _IOC_WRITE, 'U', 0xf9, 0)
@@ -751,9 +754,10 @@ struct ufiber_stats {
  * IO and for threads.
  *   EBADFD, EPERM  as for the other calls
  *   EINVAL         another command, or the rest of the data is not 0
- *   EOPNOTSUPP     the kernel cannot cancel commands (before 6.6):
+ *   EOPNOTSUPP     the kernel cannot cancel commands (before 6.8):
  *                  IORING_OP_POLL_ADD does the same there
- *   ECANCELED      the request was cancelled, or its ring is being closed
+ *   ECANCELED      its ring is being closed, or the thread that submitted it
+ *                  ends. (IORING_OP_ASYNC_CANCEL does not know commands.)
  */
 #define UFIBER_URING_WAIT	1U
 
