@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 static int domain, to[2][2]; /* to[i]: the pipe that worker i reads */
-static int left = 2;	     /* workers; changed by who holds the server */
+static int left = 2; /* workers; changed by who holds the server */
 static struct ufiber_shared_domain *shared;
 
 static uint32_t join_domain(uint64_t cookie)
@@ -58,7 +58,8 @@ static void *worker(void *arg)
 			err(1, "write");
 	}
 	left--;
-	ioctl(domain, UFIBER_IOC_UNREGISTER, 0); /* the scheduler gets the server */
+	ioctl(domain, UFIBER_IOC_UNREGISTER,
+	      0); /* the scheduler gets the server */
 	return NULL;
 }
 
@@ -112,7 +113,8 @@ int main(void)
 	wait_for(UFIBER_WAIT_STANDBY, 0);
 
 	for (uint32_t i = 0; i < 2; i++) {
-		if (pthread_create(&threads[i], NULL, worker, (void *)(intptr_t)i))
+		if (pthread_create(&threads[i], NULL, worker,
+				   (void *)(intptr_t)i))
 			errx(1, "pthread_create");
 		/* Each is RUNNABLE, and in the ring, before the next. */
 		while (__atomic_load_n(&shared->ring_tail, __ATOMIC_ACQUIRE) == i)
