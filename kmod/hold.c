@@ -66,6 +66,9 @@ static bool uf_call_goes_on(struct uf_thread *thread)
 	uf_lock(thread->domain);
 	goes_on = within || !thread->interrupted;
 	thread->loose = goes_on;
+	/* io_uring_enter() does not return for it; nor may what comes after. */
+	if (goes_on)
+		thread->interrupted = false;
 	uf_unlock(thread->domain);
 	return goes_on;
 }
