@@ -26,8 +26,13 @@ static void uf_block(struct uf_thread *thread)
 	uf_look_at_clock(domain);
 	server = thread->server;
 	if (server) {
-		if (READ_ONCE(thread->shared->critical) ||
-		    uf_is_polling(server))
+		if (uf_is_polling(server)) {
+			/* Nobody takes it if it retires, so it is lost here. */
+			if (unlikely(uf_retires(server)))
+				uf_rob(server, UFIBER_OWNER(UFIBER_SERVER_OFFLINE, 0));
+			goto out;
+		}
+		if (READ_ONCE(thread->shared->critical))
 			goto out;
 		uf_release(thread, UFIBER_THREAD_BLOCKED);
 		trace_ufiber_block(thread, server);
