@@ -85,6 +85,12 @@ static bool uf_is_void(struct uf_thread *thread)
 /* Hook: @thread is current and is being switched out. */
 void uf_sched_out(struct uf_thread *thread)
 {
+	/*
+	 * Asleep where it should be: in uf_wait() or uf_hold(). First, as it is
+	 * the case that hand-overs repeat. A thread that dies has left both.
+	 */
+	if (thread->waiting || thread->held)
+		return;
 	if (unlikely(uf_is_void(thread))) {
 		uf_lose(thread);
 		/*
@@ -96,9 +102,6 @@ void uf_sched_out(struct uf_thread *thread)
 			irq_work_queue(&thread->end_irq);
 		return;
 	}
-	/* Asleep where it should be: in uf_wait() or uf_hold(). */
-	if (thread->waiting || thread->held)
-		return;
 	if (uf_task_sleeps(thread->task))
 		uf_block(thread);
 }

@@ -311,14 +311,24 @@ static bool uf_stands_aside(struct uf_thread *thread)
 	return READ_ONCE(thread->aside);
 }
 
+/* Have @next run on this CPU, where it is ready or not at all. */
+static void uf_let_run(struct task_struct *next)
+{
+	if (need_resched())
+		cond_resched();
+	else if (task_cpu(next) != raw_smp_processor_id())
+		return;
+	else if (current->policy == SCHED_FIFO || current->policy == SCHED_RR)
+		yield();	/* to the next of this priority, in turn */
+	else
+		yield_to(next, false);	/* which fair tasks alone can */
+}
+
 static void uf_step_aside(struct uf_thread *thread, struct task_struct *next)
 {
 	unsigned long start = jiffies;
 
-	if (need_resched())
-		cond_resched();
-	else if (task_cpu(next) == raw_smp_processor_id())
-		yield_to(next, false);
+	uf_let_run(next);
 	WRITE_ONCE(thread->aside, false);				/* (c) */
 	if (READ_ONCE(thread->state) == UFIBER_THREAD_RUNNING &&
 	    !time_after(jiffies, start)) {
@@ -354,47 +364,12 @@ static long uf_wait_sleep(struct uf_thread *thread,
 	return result;
 }
 
-/* UFIBER_IOC_WAIT; @thread is current's registration. */
-long uf_wait(struct uf_thread *thread, const struct ufiber_wait *args)
+/* The wait has begun, and may be over. */
+static long uf_finish_wait(struct uf_thread *thread,
+			   const struct ufiber_wait *args)
 {
-	struct uf_domain *domain = thread->domain;
-	struct uf_thread *next = NULL;
 	struct uf_server *server;
-	struct task_struct *task;
-	bool wake;
-	long ret;
 
-	if (!uf_wait_args_ok(domain, args))
-		return -EINVAL;
-
-	rcu_read_lock();
-	uf_lock(domain);
-	trace_ufiber_wait(thread, args->flags);
-	ret = uf_begin_wait(thread, args, &next);
-	if (!ret && thread->server)
-		uf_end_wait(thread, args->flags, 0, &ret);
-	else if (!ret)
-		thread->waiting = true;
-	if (next && thread->waiting && (args->flags & UFIBER_WAIT_HANDOVER)) {
-		if (thread->skip_aside)
-			thread->skip_aside--;
-		else
-			thread->aside = true;
-	}
-	uf_unlock(domain);
-	task = next ? get_task_struct(next->task) : NULL;
-	wake = next && !uf_stands_aside(next);
-	rcu_read_unlock();
-
-	if (wake)
-		wake_up_process(task);
-	if (thread->aside)
-		uf_step_aside(thread, task);
-	if (task)
-		put_task_struct(task);
-	uf_quantum_queued(domain);
-	if (!thread->waiting)
-		return ret;
 	/*
 	 * Granted? Then the lock is not needed: others look at waiting only if
 	 * the state is IDLE. They can still rob us, if user mode says POLLING,
@@ -407,6 +382,95 @@ long uf_wait(struct uf_thread *thread, const struct ufiber_wait *args)
 	thread->mid_wait = false;
 	uf_goes_on(thread);
 	return server->id;
+}
+
+static long uf_wait_any(struct uf_thread *thread,
+			const struct ufiber_wait *args)
+{
+	struct uf_domain *domain = thread->domain;
+	struct uf_thread *next = NULL;
+	long ret;
+
+	rcu_read_lock();
+	uf_lock(domain);
+	trace_ufiber_wait(thread, args->flags);
+	ret = uf_begin_wait(thread, args, &next);
+	if (!ret && thread->server)
+		uf_end_wait(thread, args->flags, 0, &ret);
+	else if (!ret)
+		thread->waiting = true;
+	uf_unlock(domain);
+	if (next && !uf_stands_aside(next))
+		uf_thread_wake(next);
+	rcu_read_unlock();
+
+	uf_quantum_queued(domain);
+	return thread->waiting ? uf_finish_wait(thread, args) : ret;
+}
+
+/* What is not the usual case of a hand-over, refusals included. */
+static noinline long uf_handover_slowly(struct uf_thread *thread, u32 id)
+{
+	struct ufiber_wait args = {
+		.flags = UFIBER_WAIT_HANDOVER,
+		.next = id,
+	};
+
+	return uf_wait_any(thread, &args);
+}
+
+/*
+ * UFIBER_IOC_HANDOVER, and a WAIT that means the same. It is worth it to count
+ * instructions here: see "The floor of the hand-over" in
+ * Documentation/performance.rst.
+ */
+long uf_handover(struct uf_thread *thread, u32 id)
+{
+	static const struct ufiber_wait args = {
+		.flags = UFIBER_WAIT_HANDOVER,
+	};
+	struct uf_domain *domain = thread->domain;
+	struct uf_server *server;
+	struct task_struct *task;
+	struct uf_thread *next;
+	bool wake;
+
+	uf_lock(domain);
+	next = uf_find_thread(domain, id);
+	server = thread->server;
+	if (!next || !server || !uf_accepts_server(next) || thread->woken ||
+	    thread->cancelled || thread->mid_wait || uf_retires(server)) {
+		uf_unlock(domain);
+		return uf_handover_slowly(thread, id);
+	}
+	trace_ufiber_wait(thread, UFIBER_WAIT_HANDOVER);
+	thread->expired = false;
+	uf_release(thread, UFIBER_THREAD_IDLE);
+	uf_grant(server, next);
+	thread->waiting = true;
+	thread->aside = !thread->skip_aside;
+	wake = !uf_stands_aside(next);
+	task = get_task_struct(next->task);
+	uf_unlock(domain);
+
+	if (wake)
+		wake_up_process(task);
+	if (thread->aside)
+		uf_step_aside(thread, task);
+	else
+		thread->skip_aside--;
+	put_task_struct(task);
+	return uf_finish_wait(thread, &args);
+}
+
+/* UFIBER_IOC_WAIT; @thread is current's registration. */
+long uf_wait(struct uf_thread *thread, const struct ufiber_wait *args)
+{
+	if (!uf_wait_args_ok(thread->domain, args))
+		return -EINVAL;
+	if (args->flags == UFIBER_WAIT_HANDOVER)
+		return uf_handover(thread, args->next);
+	return uf_wait_any(thread, args);
 }
 
 /* UFIBER_IOC_WAKE */
