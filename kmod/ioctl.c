@@ -117,6 +117,13 @@ static long uf_ioc_wait(struct uf_thread *thread, const void __user *arg)
 	return ret ? ret : uf_wait(thread, &wait);
 }
 
+static long uf_ioc_handover(struct uf_thread *thread, unsigned long arg)
+{
+	if (!thread)
+		return -ENXIO;
+	return arg <= U32_MAX ? uf_handover(thread, arg) : -ESRCH;
+}
+
 static long uf_ioc_wake(struct uf_domain *domain, const void __user *arg)
 {
 	struct ufiber_wake wake;
@@ -324,6 +331,9 @@ long uf_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return -EBADFD;
 	if (current->mm != domain->mm)
 		return -EPERM;
+	/* The one whose cost counts most. */
+	if (cmd == UFIBER_IOC_HANDOVER)
+		return uf_ioc_handover(uf_caller(domain), arg);
 
 	switch (cmd) {
 	case UFIBER_IOC_REGISTER:

@@ -344,6 +344,7 @@ void uf_uring_notify(struct uf_domain *domain);
 
 /* wait.c: the calls that sleep and wake */
 long uf_wait(struct uf_thread *thread, const struct ufiber_wait *args);
+long uf_handover(struct uf_thread *thread, u32 id);
 int uf_wake(struct uf_domain *domain, const struct ufiber_wake *args);
 
 /* block.c: what the scheduler's hook reports */

@@ -657,6 +657,22 @@ struct ufiber_stats {
 #define UFIBER_IOC_WAIT		_IOC(_IOC_READ | _IOC_WRITE, 'U', 0xf3, 0)
 
 /*
+ * UFIBER_IOC_HANDOVER: a WAIT with HANDOVER and nothing else, in fewer
+ * instructions.
+ *
+ * The argument is @next itself, the id of the thread to hand the server to. All
+ * else is as for such a WAIT: what it returns, and that either call goes on with
+ * a wait that a signal has broken. What it returns by itself:
+ *   EINVAL     the argument is the caller's own id
+ *   ENXIO      as for WAIT
+ *   ESRCH      the argument is no registered thread's id; nothing has changed
+ *   EAGAIN     as for WAIT
+ *   ECANCELED  as for WAIT
+ *   EINTR      as for WAIT
+ */
+#define UFIBER_IOC_HANDOVER	_IOC(_IOC_NONE, 'U', 0xfc, 0)
+
+/*
  * UFIBER_IOC_WAKE: end a thread's wait, or the next one if it does not wait (one,
  * however often this is called). Any thread of the process may call it,
  * registered or not.
