@@ -5,6 +5,7 @@
 #:                        in a VM or, with NATIVE=1, on this machine
 #: make check             install what is missing, build, run all tests
 #: make bench-kernel      instruction counts of the module's paths, in a VM
+#: make bench-kernel-profile WORK=hand-over   which functions they go to
 #: make bench-switch      the fiber switch beside its peers
 #: make lint              checkpatch, sparse, clang-format, cppcheck, shellcheck
 #:
@@ -87,7 +88,14 @@ lint:
 bench-kernel:
 	@$(DEPS) build vm bench
 	@$(MAKE) --no-print-directory kmod-6.12 bench-build
-	@tools/vm/run --kernel 6.12 --icount -- $(BENCH)/kernel
+	@tools/vm/run --kernel 6.12 --icount -- $(BENCH)/kernel \
+		--module build/kmod/$$(tools/vm/kernel 6.12 release)/ufiber.ko
+
+bench-kernel-profile:
+	$(if $(WORK),,$(error WORK= one of those that $(BENCH)/kernel --help lists))
+	@$(DEPS) build vm bench
+	@$(MAKE) --no-print-directory kmod-6.12 bench-build
+	@tools/bench/profile $(WORK)
 
 bench-switch:
 	@$(DEPS) build bench
@@ -98,5 +106,5 @@ clean:
 	rm -rf build
 
 .PHONY: help all kmod kmod-all lib demo-build bench-build selftests install deps
-.PHONY: demo check lint bench-kernel bench-switch clean
+.PHONY: demo check lint bench-kernel bench-kernel-profile bench-switch clean
 .PHONY: $(KERNELS:%=kmod-%) $(KERNELS:%=kmod-fput-%)

@@ -15,6 +15,7 @@
 #include <linux/ufiber.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,14 +43,28 @@ static void start_samples(void)
 	skip = WARM_UP;
 }
 
-static void mark(void)
+/* The labels are for tools/bench/profile: what is measured lies between. */
+extern const char tsc_at_mark[], tsc_at_sample[];
+
+#define READ_TSC(label, tsc)                                     \
+	do {                                                     \
+		uint32_t low, high;                              \
+		asm volatile(label ": rdtsc"                     \
+			     : "=a"(low), "=d"(high)::"memory"); \
+		(tsc) = (uint64_t)high << 32 | low;              \
+	} while (0)
+
+static __attribute__((noipa)) void mark(void)
 {
-	marked = __rdtsc();
+	READ_TSC("tsc_at_mark", marked);
 }
 
-static void sample(void)
+static __attribute__((noipa)) void sample(void)
 {
-	uint64_t passed = __rdtsc() - marked;
+	uint64_t passed;
+
+	READ_TSC("tsc_at_sample", passed);
+	passed -= marked;
 
 	if (skip)
 		skip--;
@@ -164,6 +179,15 @@ static int wait_for_server(uint32_t flags, uint32_t next)
 	return ret;
 }
 
+static int hand_over(uint32_t next)
+{
+	int ret = ioctl(domain, UFIBER_IOC_HANDOVER, (unsigned long)next);
+
+	if (ret < 0 && errno != ECANCELED)
+		die("UFIBER_IOC_HANDOVER");
+	return ret;
+}
+
 static void cancel_wait(uint32_t thread)
 {
 	struct ufiber_wake wake = {
@@ -220,7 +244,7 @@ static void *futex_b(void *unused)
 	return NULL;
 }
 
-static void bench_futex(void)
+static void bench_futex_as(const char *work)
 {
 	pthread_t b;
 
@@ -233,7 +257,12 @@ static void bench_futex(void)
 		sample();
 	}
 	pthread_join(b, NULL);
-	end_samples("hand-off", "futex");
+	end_samples(work, "futex");
+}
+
+static void bench_futex(void)
+{
+	bench_futex_as("hand-off");
 }
 
 /* ------------------------------------------------------------------- pipe */
@@ -280,13 +309,13 @@ static void *handover_b(void *unused)
 	while (server >= 0) {
 		sample();
 		mark();
-		server = wait_for_server(UFIBER_WAIT_HANDOVER, id_a);
+		server = hand_over(id_a);
 	}
 	leave_domain();
 	return NULL;
 }
 
-static void bench_handover(void)
+static void bench_handover_as(const char *work)
 {
 	pthread_t b;
 
@@ -299,14 +328,43 @@ static void bench_handover(void)
 		sched_yield();
 	for (int i = 0; i < WARM_UP + ROUNDS; i++) {
 		mark();
-		wait_for_server(UFIBER_WAIT_HANDOVER, id_b);
+		hand_over(id_b);
 		sample();
 	}
 	cancel_wait(id_b);
 	pthread_join(b, NULL);
 	leave_domain();
 	close_domain();
-	end_samples("hand-over", "ufiber");
+	end_samples(work, "ufiber");
+}
+
+static void bench_handover(void)
+{
+	bench_handover_as("hand-over");
+}
+
+/* Both among threads of one real-time priority: the switch itself is less. */
+
+static void be_real_time(bool yes)
+{
+	struct sched_param param = { .sched_priority = yes };
+
+	if (sched_setscheduler(0, yes ? SCHED_FIFO : SCHED_OTHER, &param))
+		die("sched_setscheduler");
+}
+
+static void bench_real_time_futex(void)
+{
+	be_real_time(true);
+	bench_futex_as("fifo-hand-off");
+	be_real_time(false);
+}
+
+static void bench_real_time_handover(void)
+{
+	be_real_time(true);
+	bench_handover_as("fifo-hand-over");
+	be_real_time(false);
 }
 
 /* -------------------------- a fiber blocks, the next one runs on a standby */
@@ -390,31 +448,252 @@ static void bench_unblock(void)
 	end_samples("unblock-to-run", "ufiber");
 }
 
+/* ------------------------------ what threads pay that are not registered */
+
+static int stop_a[2];
+
+/* Registered, and asleep in the kernel, once it has read the byte of its turn. */
+static void *busy_thread(void *unused)
+{
+	char c;
+
+	(void)unused;
+	join_domain();
+	wait_for_server(UFIBER_WAIT_STANDBY, 0);
+	for (int i = 0; i < WARM_UP; i++) {
+		write_one(pipe_a[1]);
+		read_one(pipe_a[0]);
+		sched_yield();
+	}
+	/* Blocks, and the server goes to the other. */
+	if (read(stop_a[0], &c, 1) < 0)
+		die("read");
+	leave_domain();
+	return NULL;
+}
+
+static void *plain_b(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < WARM_UP + ROUNDS; i++) {
+		sample();
+		mark();
+		sched_yield();
+	}
+	return NULL;
+}
+
+/*
+ * Two threads of one real-time priority, which take turns on every kernel; and
+ * there is no cheaper switch that an addition could be compared with.
+ */
+static void bench_plain_switch(const char *work)
+{
+	pthread_t b;
+
+	be_real_time(true);
+	start_samples();
+	start(&b, plain_b);
+	for (int i = 0; i < WARM_UP + ROUNDS; i++) {
+		mark();
+		sched_yield();
+		sample();
+	}
+	pthread_join(b, NULL);
+	be_real_time(false);
+	end_samples(work, "linux");
+}
+
+static void bench_plain_switch_without(void)
+{
+	bench_plain_switch("plain-switch-without");
+}
+
+/* Beside a domain with threads that have blocked, and are blocked now. */
+static void bench_plain_switch_with(void)
+{
+	pthread_t busy[2];
+
+	if (pipe2(stop_a, O_CLOEXEC))
+		die("pipe");
+	open_domain(1);
+	for (int i = 0; i < 2; i++)
+		start(&busy[i], busy_thread);
+	for (uint32_t id = 0; id < 2; id++)
+		while (thread_words(id)->state != UFIBER_THREAD_BLOCKED)
+			sched_yield();
+	bench_plain_switch("plain-switch-with");
+	close(stop_a[1]);
+	for (int i = 0; i < 2; i++)
+		pthread_join(busy[i], NULL);
+	close(stop_a[0]);
+	close_domain();
+}
+
+/* ------------------------------ what a thread pays that does not block */
+
+static void bench_compute(const char *system)
+{
+	start_samples();
+	for (int i = 0; i < WARM_UP + ROUNDS; i++) {
+		mark();
+		for (int j = 0; j < 1000; j++)
+			asm volatile("" ::: "memory");
+		sample();
+	}
+	end_samples("compute", system);
+}
+
+static void bench_compute_plain(void)
+{
+	bench_compute("linux");
+}
+
+static void bench_compute_registered(void)
+{
+	open_domain(1);
+	join_domain();
+	wait_for_server(UFIBER_WAIT_STANDBY, 0);
+	bench_compute("ufiber");
+	leave_domain();
+	close_domain();
+}
+
+/* ------------------------------------------------------ loading the module */
+
+static void unload_module(void)
+{
+	if (syscall(SYS_delete_module, "ufiber", O_NONBLOCK))
+		die("cannot unload the module ufiber");
+}
+
+static void load_module(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || syscall(SYS_finit_module, fd, "", 0))
+		die(path);
+	close(fd);
+}
+
+/* -------------------------------------------------------------------------- */
+
+static const struct work {
+	const char *name;
+	void (*run)(void);
+} works[] = {
+	{ "block-to-next", bench_block },
+	{ "unblock-to-run", bench_unblock },
+	{ "hand-over", bench_handover },
+	{ "hand-off/futex", bench_futex },
+	{ "hand-off/pipe", bench_pipe },
+	{ "fifo-hand-over", bench_real_time_handover },
+	{ "fifo-hand-off", bench_real_time_futex },
+	{ "null-ioctl", bench_null_ioctl },
+	{ "plain-switch", bench_plain_switch_with },
+	{ "compute/linux", bench_compute_plain },
+	{ "compute/ufiber", bench_compute_registered },
+};
+
+#define NR_WORKS (sizeof(works) / sizeof(*works))
+
+static void usage(FILE *out)
+{
+	fputs("usage: bench-kernel [--module FILE] [RESULT.json]\n"
+	      "       bench-kernel --profile WORK GATE\n"
+	      "Guest instructions of the module's paths; run it by\n"
+	      "tools/vm/run --icount, or: make bench-kernel\n\n"
+	      "  --module FILE   the module that is loaded: unload it for\n"
+	      "                  plain-switch-without, then load it again\n"
+	      "  --profile WORK GATE   for tools/bench/profile: when warm, print\n"
+	      "                  where a turn begins and ends, and go on once the\n"
+	      "                  file GATE is there\n\nworks:",
+	      out);
+	for (size_t i = 0; i < NR_WORKS; i++)
+		fprintf(out, " %s", works[i].name);
+	fputc('\n', out);
+}
+
 static void print_ratio(const char *work, const char *peer)
 {
 	printf("%s / %s hand-off: %.2f\n", work, peer,
 	       report_value(work, "ufiber") / report_value("hand-off", peer));
 }
 
-int main(int argc, char **argv)
+static int profile(const char *name, const char *gate)
 {
-	if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
-		printf("usage: bench-kernel [RESULT.json]\n"
-		       "Guest instructions of the module's paths; run it by\n"
-		       "tools/vm/run --icount, or: make bench-kernel\n");
-		return argc == 2 && !strcmp(argv[1], "--help") ? 0 : 2;
+	const struct work *work = works;
+
+	while (work < works + NR_WORKS && strcmp(work->name, name))
+		work++;
+	if (work == works + NR_WORKS) {
+		fprintf(stderr, "bench-kernel: no work '%s'\n", name);
+		usage(stderr);
+		return 2;
 	}
-	if (pipe2(pipe_a, O_CLOEXEC) || pipe2(pipe_b, O_CLOEXEC))
-		die("pipe");
-	bench_block();
-	bench_unblock();
-	bench_handover();
-	bench_futex();
-	bench_pipe();
-	bench_null_ioctl();
-	report_end("kernel", argc == 2 ? argv[1] : NULL);
+	work->run();
+	printf("profile: %p %p\n", (void *)tsc_at_mark, (void *)tsc_at_sample);
+	fflush(stdout);
+	while (access(gate, F_OK))
+		usleep(10000);
+	work->run();
+	return 0;
+}
+
+static void measure(const char *module)
+{
+	if (module) {
+		unload_module();
+		bench_plain_switch_without();
+		load_module(module);
+	}
+	for (size_t i = 0; i < NR_WORKS; i++)
+		works[i].run();
+}
+
+static void report(const char *path, const char *module)
+{
+	double with, without;
+
+	report_end("kernel", path);
 	print_ratio("block-to-next", "pipe");
 	print_ratio("unblock-to-run", "pipe");
 	print_ratio("hand-over", "futex");
+	printf("fifo-hand-over / fifo-hand-off: %.2f\n",
+	       report_value("fifo-hand-over", "ufiber") /
+		       report_value("fifo-hand-off", "futex"));
+	if (!module) {
+		printf("plain-switch-without: not measured, give --module\n");
+		return;
+	}
+	with = report_value("plain-switch-with", "linux");
+	without = report_value("plain-switch-without", "linux");
+	printf("plain-switch-with / plain-switch-without: %.4f\n",
+	       with / without);
+}
+
+int main(int argc, char **argv)
+{
+	const char *module = NULL;
+
+	if (argc == 2 && !strcmp(argv[1], "--help")) {
+		usage(stdout);
+		return 0;
+	}
+	if (pipe2(pipe_a, O_CLOEXEC) || pipe2(pipe_b, O_CLOEXEC))
+		die("pipe");
+	if (argc == 4 && !strcmp(argv[1], "--profile"))
+		return profile(argv[2], argv[3]);
+	if (argc > 2 && !strcmp(argv[1], "--module")) {
+		module = argv[2];
+		argc -= 2;
+		argv += 2;
+	}
+	if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
+		usage(stderr);
+		return 2;
+	}
+	measure(module);
+	report(argc == 2 ? argv[1] : NULL, module);
 	return 0;
 }

@@ -100,7 +100,7 @@ void report_end(const char *name, const char *path)
 {
 	char standard[128];
 
-	printf("%-16s %-14s %12s   %-24s %s\n", "work", "system", "median",
+	printf("%-20s %-14s %12s   %-24s %s\n", "work", "system", "median",
 	       "5 % to 95 % of samples", "unit");
 	for (size_t i = 0; i < nr_figures; i++) {
 		struct figure *f = &figures[i];
@@ -108,7 +108,7 @@ void report_end(const char *name, const char *path)
 
 		snprintf(spread, sizeof(spread), "%.2f to %.2f", f->low,
 			 f->high);
-		printf("%-16s %-14s %12.2f   %-24s %s\n", f->work, f->system,
+		printf("%-20s %-14s %12.2f   %-24s %s\n", f->work, f->system,
 		       f->median, spread, f->unit);
 	}
 	if (!path) {
