@@ -47,18 +47,23 @@ static __u32 word;
 static struct pollfd pfd;
 static struct epoll_event event;
 
-/* The call that was ordered is interrupted; and the next one is not. */
-#define EXPECT_INTERRUPTED(what)					\
+/*
+ * The call that was ordered is interrupted; and the next one is not. It must be
+ * asleep in that: it may have blocked before, in a page fault after a fork.
+ */
+#define EXPECT_INTERRUPTED(call)					\
 	do {								\
+		ASSERT_TRUE(uf_await_sleep(&a, SYS_##call));		\
+		ASSERT_TRUE(uf_await_proc(getpid(), a.tid, 'S'));	\
 		INTERRUPT(&a);						\
-		EXPECT_EQ(-EINTR, uf_finish(&a)) TH_LOG(what);		\
+		EXPECT_EQ(-EINTR, uf_finish(&a)) TH_LOG(#call);		\
 		ASSERT_STATE(&a, RUNNING, 0);				\
 		uf_post_read(&a, fds[0]);				\
 		ASSERT_STATE(&a, BLOCKED, 0);				\
 		ASSERT_TRUE(uf_await_sleep(&a, SYS_read));		\
 		ASSERT_BUSY(&a);					\
 		ASSERT_EQ(0, uf_put(fds[1]));				\
-		ASSERT_DONE(1, &a) TH_LOG("read after " what);		\
+		ASSERT_DONE(1, &a) TH_LOG("read after " #call);		\
 	} while (0)
 
 static void calls(struct __test_metadata *_metadata)
@@ -74,35 +79,35 @@ static void calls(struct __test_metadata *_metadata)
 	ASSERT_LE(0, again);
 	unlink(name);
 	uf_post_read(&a, fds[0]);
-	EXPECT_INTERRUPTED("read");
+	EXPECT_INTERRUPTED(read);
 	uf_order_syscall(&a, SYS_nanosleep, (long)&hour, (long)&rem);
-	EXPECT_INTERRUPTED("nanosleep");
+	EXPECT_INTERRUPTED(nanosleep);
 	EXPECT_LT(0, rem.tv_sec);
 	uf_order_syscall(&a, SYS_clock_nanosleep, (long)CLOCK_MONOTONIC, 0L, (long)&hour, 0L);
-	EXPECT_INTERRUPTED("clock_nanosleep");
+	EXPECT_INTERRUPTED(clock_nanosleep);
 	uf_order_syscall(&a, SYS_futex, (long)&word, 0L, 0L, 0L, 0L, 0L);
-	EXPECT_INTERRUPTED("futex");
+	EXPECT_INTERRUPTED(futex);
 	uf_order_syscall(&a, SYS_futex, (long)&word, 0L, 0L, (long)&hour, 0L, 0L);
-	EXPECT_INTERRUPTED("futex with a timeout");
+	EXPECT_INTERRUPTED(futex);
 	uf_order_syscall(&a, SYS_poll, 0L, 0L, -1L);
-	EXPECT_INTERRUPTED("poll");
+	EXPECT_INTERRUPTED(poll);
 	pfd = (struct pollfd){ .fd = fds[0], .events = POLLIN };
 	uf_order_syscall(&a, SYS_poll, (long)&pfd, 1L, 3600000L);
-	EXPECT_INTERRUPTED("poll with a timeout");
+	EXPECT_INTERRUPTED(poll);
 	uf_order_syscall(&a, SYS_epoll_wait, (long)ep, (long)&event, 1L, -1L);
-	EXPECT_INTERRUPTED("epoll_wait");
+	EXPECT_INTERRUPTED(epoll_wait);
 	uf_order_syscall(&a, SYS_pause);
-	EXPECT_INTERRUPTED("pause");
+	EXPECT_INTERRUPTED(pause);
 
 	ASSERT_EQ(0, flock(file, LOCK_EX));
 	uf_order_syscall(&a, SYS_flock, (long)again, (long)LOCK_EX);
-	EXPECT_INTERRUPTED("flock");
+	EXPECT_INTERRUPTED(flock);
 	ASSERT_EQ(0, flock(file, LOCK_UN));
 	EXPECT_EQ(0, flock(again, LOCK_EX | LOCK_NB));
 	/* Locks of this kind are of open files, so one process is enough. */
 	ASSERT_EQ(0, fcntl(file, F_OFD_SETLK, &lock));
 	uf_order_syscall(&a, SYS_fcntl, (long)again, (long)F_OFD_SETLKW, (long)&lock);
-	EXPECT_INTERRUPTED("fcntl");
+	EXPECT_INTERRUPTED(fcntl);
 
 	pid = uf_fork();
 	ASSERT_LE(0, pid);
@@ -110,7 +115,7 @@ static void calls(struct __test_metadata *_metadata)
 		for (;;)
 			pause();
 	uf_order_syscall(&a, SYS_wait4, (long)pid, 0L, 0L, 0L);
-	EXPECT_INTERRUPTED("wait4");
+	EXPECT_INTERRUPTED(wait4);
 	ASSERT_EQ(0, kill(pid, SIGKILL));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	close(file);

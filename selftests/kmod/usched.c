@@ -149,7 +149,8 @@ TEST(freed_beside_runnable)
 	ASSERT_STATE(&a, RUNNABLE, Q_WAITING);
 	ASSERT_BUSY(&a);
 	/* One that would stand by keeps it, though somebody is RUNNABLE. */
-	UF_SPAWN_RUNNING(&d, &c);
+	EXPECT_EQ(0, uf_register(&c));
+	EXPECT_EQ(0, uf_wait(&c, STANDBY, 0, 0));
 	EXPECT_EQ(0, uf_wait(&c, STANDBY, 0, 0));
 	ASSERT_STATE(&c, RUNNING, 0);
 	EXPECT_EQ(0, uf_wait(&c, STANDBY | WORK, 0, 0));
