@@ -217,8 +217,7 @@ TEST(shrink_held)
 	atomic_store(&t[0].stop, 1);
 	ASSERT_DONE(0, &t[0]);
 	EXPECT_EQ(0, uf_unregister(&t[0]));
-	ASSERT_TRUE(uf_server_is(&d, 0, UFIBER_SERVER_HELD, t[1].id) ||
-		    uf_server_is(&d, 0, UFIBER_SERVER_HELD, t[2].id));
+	ASSERT_EQ(-1 + 0, uf_server(&t[1]) + uf_server(&t[2]));
 	EXPECT_EQ(0, uf_resize(&d, 2));
 	ASSERT_STATE(&t[1], RUNNING, 0);
 	ASSERT_STATE(&t[2], RUNNING, 0);
