@@ -12,9 +12,9 @@
  * next goes out.
  *
  * Resume work is queued under the rq lock then, which task_work_add() and fput()
- * allow. (With KASAN, which this is not meant for, they may allocate memory to
- * remember the caller.) They do not once a task has begun to exit: fput() turns to
- * a worker, whose wake-up takes rq locks; so an exiting task is not asked to.
+ * allow (but for fput() with KASAN, which may allocate memory to remember the
+ * caller). They do not once a task has begun to exit: fput() turns to a worker,
+ * whose wake-up takes rq locks; so an exiting task is not asked to.
  *
  * What concerns the quantum needs the thread to be on its CPU; an interrupt does
  * it as soon as the switch is over.

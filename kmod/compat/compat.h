@@ -110,6 +110,18 @@ static inline void uf_hrtimer_setup(struct hrtimer *timer,
 #endif
 }
 
+/*
+ * How resume work is added. With hook_sched_switch.c under the rq lock, where
+ * KASAN must not allocate memory to remember the caller. (6.1 does not say; from
+ * 6.14 on it never does.)
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0) && \
+	LINUX_VERSION_CODE < KERNEL_VERSION(6, 14, 0)
+#define UF_TWA_RESUME (TWA_RESUME | TWAF_NO_ALLOC)
+#else
+#define UF_TWA_RESUME TWA_RESUME
+#endif
+
 /* The task_work by which the last fput() of a file is deferred. */
 static inline struct callback_head *uf_file_task_work(struct file *file)
 {

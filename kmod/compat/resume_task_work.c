@@ -41,7 +41,7 @@ void uf_resume_queue(struct uf_thread *thread)
 	if (xchg(&thread->resume_queued, 1))
 		return;
 	kref_get(&thread->kref);
-	if (!task_work_add(current, &thread->resume.work, TWA_RESUME))
+	if (!task_work_add(current, &thread->resume.work, UF_TWA_RESUME))
 		return;
 	/* It exits, and will not see user mode again. */
 	WRITE_ONCE(thread->resume_queued, 0);
