@@ -4,20 +4,24 @@
 #: make demo [NATIVE=1]   install what is missing, build, and show what it is for,
 #:                        in a VM or, with NATIVE=1, on this machine
 #: make check             install what is missing, build, run all tests
+#: make check-long        the same and more: all kernels, all ways to build the module
+#: make coverage          what the module's tests reach, in build/coverage.json
 #: make bench-kernel      instruction counts of the module's paths, in a VM
 #: make bench-kernel-profile WORK=hand-over   which functions they go to
 #: make bench-switch      the fiber switch beside its peers
 #: make lint              checkpatch, sparse, clang-format, cppcheck, shellcheck
 #:
 #: make all               module for each of Debian's kernels, library, tools, tests
-#: make kmod [KDIR=dir | KERNEL=6.1|6.12|6.12-rt]   the module for one kernel,
-#:                        by default the running one, in build/kmod/VERSION
+#: make kmod [KDIR=dir | KERNEL=name]   the module for one kernel, by default the
+#:                        running one, in build/kmod/VERSION; name is 6.1, 6.12, 6.12-rt
+#:                        or, built by make -C tools/vm, debug, kcsan, plain-exports, nokvm
 #: make lib               the library, in build/lib
 #: make install [DESTDIR=dir] [PREFIX=/usr/local]   library, headers, pkg-config file
 #: make deps              install what building and testing need (apt-get)
 #: make clean             remove build/
 
 KERNELS := 6.1 6.12 6.12-rt
+BUILT_KERNELS := debug kcsan plain-exports nokvm
 DEPS := tools/deps/install
 BENCH := build/bench
 
@@ -33,13 +37,14 @@ all: kmod-all lib demo-build bench-build selftests
 
 # A bare `make kmod` is for the running kernel.
 kmod:
-	$(if $(KERNEL),$(if $(filter $(KERNELS),$(KERNEL)),,\
-		$(error KERNEL=$(KERNEL): there are $(KERNELS))))
+	$(if $(KERNEL),$(if $(filter $(KERNELS) $(BUILT_KERNELS),$(KERNEL)),,\
+		$(error KERNEL=$(KERNEL): there are $(KERNELS) $(BUILT_KERNELS))))
 	$(if $(KERNEL),$(if $(KDIR),$(error either KERNEL= or KDIR=)))
 	@$(MAKE) --no-print-directory -s -C kmod \
-		$(if $(KERNEL),KDIR=$(call headers,$(KERNEL))) $(if $(KDIR),KDIR=$(KDIR))
+		$(if $(KERNEL),KDIR=$(or $(call headers,$(KERNEL)),$(error KERNEL=$(KERNEL): see above))) \
+		$(if $(KDIR),KDIR=$(KDIR))
 
-kmod-all: $(KERNELS:%=kmod-%) $(KERNELS:%=kmod-fput-%)
+kmod-all: $(KERNELS:%=kmod-%) $(KERNELS:%=kmod-fput-%) $(KERNELS:%=kmod-sched_switch-%)
 
 $(KERNELS:%=kmod-%): kmod-%:
 	@$(MAKE) --no-print-directory -s -C kmod W=1 KDIR=$(call headers,$*)
@@ -48,6 +53,11 @@ $(KERNELS:%=kmod-%): kmod-%:
 $(KERNELS:%=kmod-fput-%): kmod-fput-%:
 	@$(MAKE) --no-print-directory -s -C kmod W=1 KDIR=$(call headers,$*) \
 		UFIBER_RESUME=fput
+
+# The other hook in the scheduler.
+$(KERNELS:%=kmod-sched_switch-%): kmod-sched_switch-%:
+	@$(MAKE) --no-print-directory -s -C kmod W=1 KDIR=$(call headers,$*) \
+		UFIBER_HOOK=sched_switch
 
 lib:
 	@$(MAKE) --no-print-directory -C lib
@@ -76,10 +86,31 @@ demo:
 		$(MAKE) --no-print-directory kmod-6.12)
 	@tools/demo/demo $(if $(native),--native)
 
+# The module for a kernel that is built here, and with the other hook.
+$(BUILT_KERNELS:%=built-%): built-%:
+	@$(MAKE) --no-print-directory -C tools/vm $*-kernel
+	@$(MAKE) --no-print-directory -s -C kmod W=1 KDIR=$$(tools/vm/kernel $* headers)
+	@$(MAKE) --no-print-directory -s -C kmod W=1 KDIR=$$(tools/vm/kernel $* headers) \
+		UFIBER_HOOK=sched_switch
+
 check:
-	@$(DEPS) build vm demo bench
+	@$(DEPS) build vm kernel demo bench
 	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory built-debug
+	@$(MAKE) --no-print-directory built-nokvm
 	@tools/check/run
+
+check-long:
+	@$(DEPS) build vm kernel demo bench
+	@$(MAKE) --no-print-directory all
+	@set -e; for k in $(BUILT_KERNELS); do $(MAKE) --no-print-directory built-$$k; done
+	@tools/check/run --long
+
+coverage:
+	@$(DEPS) build vm kernel
+	@$(MAKE) --no-print-directory selftests
+	@$(MAKE) --no-print-directory -C tools/vm debug-kernel
+	@tools/coverage/run
 
 lint:
 	@$(DEPS) build lint
@@ -106,5 +137,7 @@ clean:
 	rm -rf build
 
 .PHONY: help all kmod kmod-all lib demo-build bench-build selftests install deps
-.PHONY: demo check lint bench-kernel bench-kernel-profile bench-switch clean
-.PHONY: $(KERNELS:%=kmod-%) $(KERNELS:%=kmod-fput-%)
+.PHONY: $(BUILT_KERNELS:%=built-%)
+.PHONY: demo check check-long coverage lint clean
+.PHONY: bench-kernel bench-kernel-profile bench-switch
+.PHONY: $(KERNELS:%=kmod-%) $(KERNELS:%=kmod-fput-%) $(KERNELS:%=kmod-sched_switch-%)

@@ -9,7 +9,8 @@ import time
 
 from . import klog, machine
 
-# From COMMAND's end to the VM's: unloading the module, writing back files.
+# From COMMAND's end to the module's, and from there to the VM's: writing back
+# files, the search for leaks.
 AFTER_SECONDS = 60
 HANG_DUMP_SECONDS = 3
 
@@ -80,7 +81,7 @@ class Session:
                 self.select.register(end, selectors.EVENT_READ, name)
 
     def _follow(self):
-        deadline = self.begin + self.timeout
+        latest = deadline = self.begin + self.timeout
         while self.end is None:
             left = deadline - time.monotonic()
             if left <= 0:
@@ -90,7 +91,8 @@ class Session:
             for key, _ in self.select.select(left):
                 self._receive(key.fileobj, key.data)
             if "exit" in self.times:
-                deadline = min(deadline, self.begin + self.times["exit"] + AFTER_SECONDS)
+                step = self.times.get("unloaded", self.times["exit"])
+                deadline = min(latest, self.begin + step + AFTER_SECONDS)
             if self.end is None and not self.select.get_map():
                 self.vm.wait()      # QEMU closed all, so it is ending
                 self.end = "died"
