@@ -5,6 +5,7 @@
 #:                        in a VM or, with NATIVE=1, on this machine
 #: make check             install what is missing, build, run all tests
 #: make check-long        the same and more: all kernels, all ways to build the module
+#: make fuzz [SECONDS=60]  random programs for the device, guided by coverage, in a VM
 #: make coverage          what the module's tests reach, in build/coverage.json
 #: make bench-kernel      instruction counts of the module's paths, in a VM
 #: make bench-kernel-profile WORK=hand-over   which functions they go to
@@ -96,7 +97,7 @@ $(BUILT_KERNELS:%=built-%): built-%:
 check:
 	@$(DEPS) build vm kernel demo bench
 	@$(MAKE) --no-print-directory all
-	@$(MAKE) --no-print-directory built-debug
+	@$(MAKE) --no-print-directory built-debug kmod-kcov
 	@$(MAKE) --no-print-directory built-nokvm
 	@tools/check/run
 
@@ -104,6 +105,7 @@ check-long:
 	@$(DEPS) build vm kernel demo bench
 	@$(MAKE) --no-print-directory all
 	@set -e; for k in $(BUILT_KERNELS); do $(MAKE) --no-print-directory built-$$k; done
+	@$(MAKE) --no-print-directory kmod-kcov
 	@tools/check/run --long
 
 coverage:
@@ -111,6 +113,21 @@ coverage:
 	@$(MAKE) --no-print-directory selftests
 	@$(MAKE) --no-print-directory -C tools/vm debug-kernel
 	@tools/coverage/run
+
+# The module with the fuzzer's instrumentation.
+kmod-kcov:
+	@$(MAKE) --no-print-directory -C tools/vm debug-kernel
+	@$(MAKE) --no-print-directory -s -C kmod KDIR=$$(tools/vm/kernel debug headers) \
+		BUILD=$(CURDIR)/build/kmod/kcov KCOV_INSTRUMENT=y
+	@$(MAKE) --no-print-directory -C tools/fuzz
+
+SECONDS ?= 60
+fuzz:
+	@$(DEPS) build vm kernel
+	@$(MAKE) --no-print-directory kmod-kcov
+	@tools/vm/run --kernel debug --module build/kmod/kcov/ufiber.ko \
+		--timeout $$(($(SECONDS) + 1800)) -- \
+		tools/fuzz/run --corpus tools/fuzz/corpus --seconds $(SECONDS)
 
 lint:
 	@$(DEPS) build lint
@@ -138,6 +155,6 @@ clean:
 
 .PHONY: help all kmod kmod-all lib demo-build bench-build selftests install deps
 .PHONY: $(BUILT_KERNELS:%=built-%)
-.PHONY: demo check check-long coverage lint clean
+.PHONY: demo check check-long coverage fuzz kmod-kcov lint clean
 .PHONY: bench-kernel bench-kernel-profile bench-switch
 .PHONY: $(KERNELS:%=kmod-%) $(KERNELS:%=kmod-fput-%) $(KERNELS:%=kmod-sched_switch-%)

@@ -20,16 +20,17 @@ static struct fuzz_cover known;
 static struct fuzz_cover *cover;
 static const char *out;
 static unsigned long runs, killed;
+static bool tap;
 
 static void usage(FILE *to)
 {
 	fprintf(to,
-		"usage: fuzz [--seconds N] [--seed N] [--corpus DIR] [--out DIR] [PROGRAM...]\n"
+		"usage: fuzz [--seconds N] [--seed N] [--corpus DIR] [--out DIR] [--tap] [PROGRAM...]\n"
 		"\n"
 		"Fuzzes /dev/ufiber for N seconds (default 60), starting from the programs in\n"
 		"--corpus. Programs that reach new code are written to --out/corpus; the one that\n"
 		"is running is in --out/current, for when the kernel dies of it. With PROGRAMs,\n"
-		"runs each of these 100 times instead.\n"
+		"runs each of these 100 times instead. --tap: what it prints is TAP.\n"
 		"\n"
 		"exit status: 0 no complaint, 1 a process could not be killed, 2 usage or set-up.\n"
 		"What the kernel complains of is for tools/vm/run to see: make fuzz SECONDS=N\n");
@@ -100,8 +101,9 @@ static bool try(const struct fuzz_program *program)
 
 static void report(double seconds)
 {
-	printf("fuzz: %5.0f s: %lu programs (%lu killed at their time limit), %u places, corpus of %u\n",
-	       seconds, runs, killed, count_places(), nr_corpus);
+	printf("%sfuzz: %5.0f s: %lu programs (%lu killed at their time limit), %u places, corpus of %u\n",
+	       tap ? "# " : "", seconds, runs, killed, count_places(),
+	       nr_corpus);
 	fflush(stdout);
 }
 
@@ -208,12 +210,14 @@ int main(int argc, char **argv)
 		{ "seed", required_argument, NULL, 'r' },
 		{ "corpus", required_argument, NULL, 'c' },
 		{ "out", required_argument, NULL, 'o' },
+		{ "tap", no_argument, NULL, 't' },
 		{ "help", no_argument, NULL, 'h' },
 		{},
 	};
 	unsigned long seed = time(NULL);
 	const char *dir = NULL;
 	double seconds = 60;
+	bool fine;
 	int c;
 
 	out = "build/fuzz";
@@ -233,6 +237,9 @@ int main(int argc, char **argv)
 		case 'o':
 			out = optarg;
 			break;
+		case 't':
+			tap = true;
+			break;
 		default:
 			usage(c == 'h' ? stdout : stderr);
 			return c == 'h' ? 0 : 2;
@@ -245,10 +252,14 @@ int main(int argc, char **argv)
 	if (!prepare())
 		return 2;
 	fuzz_seed(seed);
-	printf("fuzz: seed %lu\n", seed);
+	printf("%sfuzz: seed %lu\n", tap ? "# " : "", seed);
 	if (argv[optind])
 		return !replay(argv + optind);
 	if (dir && !try_corpus(dir))
 		return 2;
-	return !fuzz(seconds);
+	fine = fuzz(seconds);
+	if (tap)
+		printf("1..1\n%sok 1 every process of %lu programs could be ended\n",
+		       fine ? "" : "not ", runs);
+	return !fine;
 }
