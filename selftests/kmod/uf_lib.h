@@ -51,7 +51,8 @@ struct uf_thread {
 	atomic_uint stop;
 };
 
-/* Domains. */
+/* Domains. Opening one locks all memory, unless @uf_unlocked is set. */
+extern bool uf_unlocked;
 long uf_open_fd(struct uf_dom *d);
 long uf_open(struct uf_dom *d, unsigned int servers, unsigned int threads);
 long uf_open_as(struct uf_dom *d, __u32 flags, unsigned int servers,

@@ -2,10 +2,13 @@
 /* See uf_scene.h. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "uf_scene.h"
@@ -182,4 +185,34 @@ bool uf_await_refs(void)
 		return true;
 	fprintf(stderr, "# they are %ld\n", uf_refcnt());
 	return false;
+}
+
+static bool device_is_there(void *unused)
+{
+	return !access(UFIBER_DEVICE, R_OK | W_OK);
+}
+
+long uf_module_reload(void)
+{
+	const char *ko = getenv("UFIBER_KO");
+	struct utsname uts;
+	char path[4096];
+	long ret = 0;
+	int fd;
+
+	if (!ko) {
+		uname(&uts);
+		snprintf(path, sizeof(path), "%s/build/kmod/%s/ufiber.ko", UF_TOP, uts.release);
+		ko = path;
+	}
+	fd = open(ko, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (syscall(SYS_delete_module, "ufiber", O_NONBLOCK) ||
+	    syscall(SYS_finit_module, fd, "", 0))
+		ret = -errno;
+	close(fd);
+	if (!ret && !uf_await(NULL, device_is_there, NULL, "the device"))
+		ret = -ENODEV;
+	return ret;
 }

@@ -111,4 +111,7 @@ bool uf_await_refs(void);
 #define UF_REFS_BACK() \
 	ASSERT_TRUE(uf_await_refs())
 
+/* Unload the module, which nobody uses, and load it again; 0 or negative errno. */
+long uf_module_reload(void);
+
 #endif /* UF_SCENE_H */

@@ -126,13 +126,15 @@ long uf_stats(struct uf_dom *d, __u32 thread, __u32 server, struct ufiber_stats 
 
 /* --------------------------------------------------------------- domains */
 
+bool uf_unlocked;
+
 long uf_open_fd(struct uf_dom *d)
 {
 	/*
 	 * A page fault or a wait for the address space's lock would be a block,
 	 * where a test expects none. Not every child process may be able to.
 	 */
-	if (mlockall(MCL_CURRENT | MCL_FUTURE))
+	if (!uf_unlocked && mlockall(MCL_CURRENT | MCL_FUTURE))
 		fprintf(stderr, "# mlockall: %s\n", strerror(errno));
 	memset(d, 0, sizeof(*d));
 	d->fd = open(UFIBER_DEVICE, O_RDWR | O_CLOEXEC);
