@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Every allocation fails once: each call then fails with ENOMEM or does without,
+ * and one that has failed has changed nothing. Needs a kernel that can make the
+ * n-th allocation of a task fail (CONFIG_FAILSLAB, CONFIG_FAIL_PAGE_ALLOC).
+ */
+#include "uf_test.h"
+#include "uf_scene.h"
+#include <sys/mman.h>
+
+#define DEBUGFS		"/sys/kernel/debug/"
+/* More allocations than any call makes. */
+#define MANY		2000
+
+static struct uf_dom d;
+static int fail_fd = -1;
+
+static long write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = write(fd, text, strlen(text));
+	n = n < 0 ? -errno : 0;
+	close(fd);
+	return n;
+}
+
+/* From now on the @n-th allocation of this thread fails; 0 for none. */
+static void fail_nth(unsigned int n)
+{
+	char text[12];
+	int len = snprintf(text, sizeof(text), "%u", n);
+
+	if (pwrite(fail_fd, text, len, 0) != len)
+		abort();
+}
+
+/* Whether that has come to pass. */
+static bool has_failed(void)
+{
+	char text[12] = "";
+
+	if (pread(fail_fd, text, sizeof(text) - 1, 0) <= 0)
+		abort();
+	return !atoi(text);
+}
+
+#define BEGIN()								\
+	do {								\
+		char _path[64];						\
+									\
+		UF_BEGIN(&d);						\
+		snprintf(_path, sizeof(_path), "/proc/self/task/%d/fail-nth", \
+			 (int)syscall(SYS_gettid));			\
+		fail_fd = open(_path, O_RDWR | O_CLOEXEC);		\
+		if (fail_fd < 0 || access(DEBUGFS "failslab", X_OK))	\
+			SKIP(return, "the kernel has no CONFIG_FAILSLAB"); \
+		/* Those that may sleep are the ones that count. */	\
+		ASSERT_EQ(0, write_file(DEBUGFS "failslab/ignore-gfp-wait", "N")); \
+		write_file(DEBUGFS "fail_page_alloc/ignore-gfp-wait", "N"); \
+		write_file(DEBUGFS "fail_page_alloc/ignore-gfp-highmem", "N"); \
+		write_file(DEBUGFS "fail_page_alloc/min-order", "0");	\
+	} while (0)
+
+/*
+ * Do @call with its first allocation failing, its second, and so on, until it
+ * makes so few that none fails. @unchanged must hold after each that failed,
+ * @undo is done after each that did not.
+ */
+#define EACH_ALLOCATION(call, unchanged, undo)				\
+	do {								\
+		unsigned int _n, _failed = 0;				\
+		long _ret;						\
+		bool _hit;						\
+									\
+		for (_n = 1; _n < MANY; _n++) {				\
+			fail_nth(_n);					\
+			_ret = call;					\
+			_hit = has_failed();				\
+			fail_nth(0);					\
+			if (_ret) {					\
+				ASSERT_EQ(-ENOMEM, _ret) TH_LOG("allocation %u", _n); \
+				ASSERT_TRUE(unchanged) TH_LOG("allocation %u", _n); \
+				_failed++;				\
+				continue;				\
+			}						\
+			undo;						\
+			if (!_hit)					\
+				break;					\
+		}							\
+		ASSERT_GT(MANY, _n);					\
+		ASSERT_LT(0, _failed);					\
+		TH_LOG("%u of %u failed", _failed, _n - 1);		\
+	} while (0)
+
+static long do_open(void)
+{
+	d.fd = open(UFIBER_DEVICE, O_RDWR | O_CLOEXEC);
+	return d.fd < 0 ? -errno : 0;
+}
+
+TEST(opening)
+{
+	BEGIN();
+	EACH_ALLOCATION(do_open(), true, close(d.fd));
+	UF_REFS_BACK();
+}
+
+static long do_setup(void)
+{
+	d.setup = (struct ufiber_setup){
+		.size = sizeof(d.setup), .nr_servers = 64, .max_threads = 2048,
+	};
+	return uf_ioctl(d.fd, UFIBER_IOC_SETUP, &d.setup);
+}
+
+static bool is_empty(void)
+{
+	struct ufiber_query q;
+
+	return uf_query(&d, UFIBER_NONE, UFIBER_NONE, &q) == -EBADFD;
+}
+
+TEST(setup)
+{
+	BEGIN();
+	ASSERT_EQ(0, do_open());
+	EACH_ALLOCATION(do_setup(), is_empty(), {
+		struct ufiber_query q;
+
+		ASSERT_EQ(0, uf_query(&d, UFIBER_NONE, 63, &q));
+		ASSERT_EQ(64, q.nr_vacant);
+		close(d.fd);
+		ASSERT_EQ(0, do_open());
+	});
+	close(d.fd);
+	UF_REFS_BACK();
+}
+
+static long do_mmap(void)
+{
+	d.map = mmap(NULL, d.setup.mmap_size, PROT_READ | PROT_WRITE, MAP_SHARED, d.fd, 0);
+	return d.map == MAP_FAILED ? -errno : 0;
+}
+
+TEST(mapping)
+{
+	BEGIN();
+	ASSERT_EQ(0, do_open());
+	ASSERT_EQ(0, do_setup());
+	EACH_ALLOCATION(do_mmap(), !is_empty(), munmap(d.map, d.setup.mmap_size));
+	close(d.fd);
+	UF_REFS_BACK();
+}
+
+static long do_register(void)
+{
+	struct ufiber_register reg = { .size = sizeof(reg) };
+
+	return uf_ioctl(d.fd, UFIBER_IOC_REGISTER, &reg);
+}
+
+static bool nobody_is_there(void)
+{
+	struct ufiber_query q;
+
+	return !uf_query(&d, UFIBER_NONE, UFIBER_NONE, &q) && !q.nr_threads &&
+	       uf_ioctl(d.fd, UFIBER_IOC_UNREGISTER, NULL) == -ENXIO;
+}
+
+TEST(registering)
+{
+	BEGIN();
+	UF_OPEN(&d, 1, 4);
+	EACH_ALLOCATION(do_register(), nobody_is_there(),
+			ASSERT_EQ(0, uf_ioctl(d.fd, UFIBER_IOC_UNREGISTER, NULL)));
+	uf_close(&d);
+	UF_REFS_BACK();
+}
+
+/* What a registered thread does later never fails for want of memory. */
+static long do_wait(__u32 flags)
+{
+	struct ufiber_wait w = {
+		.size = sizeof(w), .flags = flags | UFIBER_WAIT_TIMEOUT, .timeout = uf_now(),
+	};
+
+	return uf_ioctl(d.fd, UFIBER_IOC_WAIT, &w);
+}
+
+TEST(running)
+{
+	struct timespec ts = { .tv_nsec = 1000 };
+	struct ufiber_query q;
+	unsigned int n;
+
+	BEGIN();
+	UF_OPEN(&d, 1, 4);
+	ASSERT_EQ(0, do_register());
+	ASSERT_EQ(0, do_wait(UFIBER_WAIT_ACQUIRE));
+	for (n = 1; n < 20; n++) {
+		fail_nth(n);
+		/* It blocks, comes back, and has a server, or gets one by WAIT. */
+		syscall(SYS_nanosleep, &ts, NULL);
+		fail_nth(0);
+		ASSERT_EQ(0, do_wait(UFIBER_WAIT_ACQUIRE));
+		fail_nth(n);
+		ASSERT_EQ(0, do_wait(UFIBER_WAIT_STANDBY));
+		fail_nth(n);
+		/* It parks, and its time is up at once: it has the server again. */
+		ASSERT_EQ(-ETIMEDOUT, do_wait(0));
+		fail_nth(n);
+		ASSERT_EQ(0, uf_wake_id(&d, 0, 0));
+		fail_nth(n);
+		ASSERT_EQ(0, do_wait(0));
+		fail_nth(n);
+		ASSERT_EQ(0, uf_query(&d, 0, 0, &q));
+		fail_nth(0);
+		ASSERT_EQ(UFIBER_THREAD_RUNNING, q.thread_state);
+	}
+	fail_nth(1);
+	ASSERT_EQ(0, uf_ioctl(d.fd, UFIBER_IOC_UNREGISTER, NULL));
+	fail_nth(0);
+	ASSERT_AGREES(&d);
+	uf_close(&d);
+	UF_REFS_BACK();
+}
+
+TEST_HARNESS_MAIN
