@@ -16,6 +16,8 @@
 #: make kmod [KDIR=dir | KERNEL=name]   the module for one kernel, by default the
 #:                        running one, in build/kmod/VERSION; name is 6.1, 6.12, 6.12-rt
 #:                        or, built by make -C tools/vm, debug, kcsan, plain-exports, nokvm
+#: make kmod-install [KDIR=dir | KERNEL=name] [DESTDIR=dir]   install it, and a udev rule
+#:                        that lets everybody use it (Documentation/security.rst)
 #: make lib               the library, in build/lib
 #: make install [DESTDIR=dir] [PREFIX=/usr/local]   library, headers, pkg-config file
 #: make deps              install what building and testing need (apt-get)
@@ -44,6 +46,10 @@ kmod:
 	@$(MAKE) --no-print-directory -s -C kmod \
 		$(if $(KERNEL),KDIR=$(or $(call headers,$(KERNEL)),$(error KERNEL=$(KERNEL): see above))) \
 		$(if $(KDIR),KDIR=$(KDIR))
+
+kmod-install: kmod
+	@$(MAKE) --no-print-directory -s -C kmod install \
+		$(if $(KERNEL),KDIR=$(call headers,$(KERNEL))) $(if $(KDIR),KDIR=$(KDIR))
 
 kmod-all: $(KERNELS:%=kmod-%) $(KERNELS:%=kmod-fput-%) $(KERNELS:%=kmod-sched_switch-%)
 
@@ -153,7 +159,7 @@ bench-switch:
 clean:
 	rm -rf build
 
-.PHONY: help all kmod kmod-all lib demo-build bench-build selftests install deps
+.PHONY: help all kmod kmod-install kmod-all lib demo-build bench-build selftests install deps
 .PHONY: $(BUILT_KERNELS:%=built-%)
 .PHONY: demo check check-long coverage fuzz kmod-kcov lint clean
 .PHONY: bench-kernel bench-kernel-profile bench-switch
