@@ -35,33 +35,24 @@ void uf_account(struct uf_thread *thread)
 }
 
 /*
- * Current, which is @thread, goes on with a server; under the lock. If it got that
- * by a block, the hand-off ends here.
+ * Current, which is @thread, goes on with a server. If it got that by a block, the
+ * hand-off ends here. Without the lock, which who was granted a server need not
+ * take otherwise.
  */
-void uf_count_latency(struct uf_thread *thread)
+void uf_goes_on(struct uf_thread *thread)
 {
 	u64 latency;
 	u32 entry;
 
-	if (!thread->handed)
-		return;
-	latency = thread->domain->now - thread->handed;
-	entry = latency ? ilog2(latency) : 0;
-	thread->handed = 0;
-	trace_ufiber_handoff(thread, latency);
-	thread->domain->latency[min(entry, UFIBER_LATENCIES - 1)]++;
-}
-
-/* The same for who does not hold the lock. */
-void uf_goes_on(struct uf_thread *thread)
-{
 	/* It was seen to be RUNNING: pairs with the release in uf_set_state(). */
 	smp_rmb();
 	if (!READ_ONCE(thread->handed))
 		return;
-	uf_lock(thread->domain);
-	uf_count_latency(thread);
-	uf_unlock(thread->domain);
+	latency = ktime_get_mono_fast_ns() - thread->handed;
+	entry = latency ? ilog2(latency) : 0;
+	WRITE_ONCE(thread->handed, 0);
+	trace_ufiber_handoff(thread, latency);
+	atomic64_inc(&thread->domain->latency[min(entry, UFIBER_LATENCIES - 1)]);
 }
 
 void uf_stats_thread(struct uf_thread *thread, struct ufiber_stats *stats)
@@ -110,7 +101,8 @@ int uf_stats(struct uf_domain *domain, struct ufiber_stats *stats)
 	else if (stats->server != UFIBER_NONE)
 		ret = -EINVAL;
 	for (entry = 0; entry < UFIBER_LATENCIES; entry++)
-		stats->latency[entry] = domain->latency[entry];
+		stats->latency[entry] =
+			atomic64_read(&domain->latency[entry]);
 	uf_unlock(domain);
 	return ret;
 }

@@ -67,13 +67,15 @@ static void uf_show_id(struct seq_file *m, const char *key, u32 id)
 		seq_printf(m, " %s=%u", key, id);
 }
 
-static void uf_show_latency(struct seq_file *m, const u64 *latency)
+static void uf_show_latency(struct seq_file *m,
+			    const struct uf_domain *domain)
 {
 	u32 entry;
 
 	seq_puts(m, "latency:\t");
 	for (entry = 0; entry < UFIBER_LATENCIES; entry++)
-		seq_printf(m, "%s%llu", entry ? " " : "", latency[entry]);
+		seq_printf(m, "%s%lld", entry ? " " : "",
+			   atomic64_read(&domain->latency[entry]));
 	seq_putc(m, '\n');
 }
 
@@ -81,7 +83,6 @@ static void uf_show_summary(struct seq_file *m, struct uf_domain *domain,
 			    struct pid_namespace *ns)
 {
 	u32 servers, threads, runnable, standby, vacant, tail;
-	u64 latency[UFIBER_LATENCIES];
 	u64 lost;
 
 	uf_lock(domain);
@@ -92,7 +93,6 @@ static void uf_show_summary(struct seq_file *m, struct uf_domain *domain,
 	vacant = bitmap_weight(domain->vacant, domain->max_servers);
 	tail = domain->ring_tail;
 	lost = domain->ring_lost;
-	memcpy(latency, domain->latency, sizeof(latency));
 	uf_unlock(domain);
 
 	seq_printf(m, "process:\t%d\n", pid_nr_ns(domain->pid, ns));
@@ -107,7 +107,7 @@ static void uf_show_summary(struct seq_file *m, struct uf_domain *domain,
 		   standby, vacant);
 	seq_printf(m, "ring_tail:\t%u\nring_head:\t%u\nring_lost:\t%llu\n",
 		   tail, READ_ONCE(domain->shared->ring_head), lost);
-	uf_show_latency(m, latency);
+	uf_show_latency(m, domain);
 }
 
 static void uf_show_server(struct seq_file *m, struct uf_server *server)

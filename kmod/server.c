@@ -154,14 +154,6 @@ struct uf_server *uf_vacant_server(struct uf_thread *thread)
 	return id < domain->max_servers ? &domain->servers[id] : NULL;
 }
 
-/* Whether the holder has declared that it may lose @server; mere advice. */
-bool uf_is_polling(const struct uf_server *server)
-{
-	return server->holder &&
-	       READ_ONCE(server->shared->owner) ==
-		       UFIBER_OWNER(UFIBER_SERVER_POLLING, server->holder->id);
-}
-
 /*
  * Take @server from a holder that polls, and put @owner into the owner word. The
  * holder is not woken: it learns of it when its own compare-and-swap fails, and if

@@ -149,7 +149,7 @@ struct uf_domain {
 	u32 ring_tail;				/* L */
 	u64 ring_lost;				/* L */
 	u64 now;				/* L, when it was last taken */
-	u64 latency[UFIBER_LATENCIES];		/* L */
+	atomic64_t latency[UFIBER_LATENCIES];	/* counts of hand-offs */
 
 	wait_queue_head_t poll;			/* see events.c */
 	struct irq_work notify;
@@ -243,8 +243,15 @@ struct uf_server *uf_vacant_server(struct uf_thread *thread);
 bool uf_take_or_queue(struct uf_thread *thread, enum ufiber_reason reason);
 void uf_queue_standby(struct uf_thread *thread, enum uf_queue queue);
 void uf_unlink(struct uf_thread *thread);
-bool uf_is_polling(const struct uf_server *server);
 bool uf_rob(struct uf_server *server, u32 owner);
+
+/* Whether the holder has declared that it may lose @server; mere advice. */
+static inline bool uf_is_polling(const struct uf_server *server)
+{
+	return server->holder &&
+	       READ_ONCE(server->shared->owner) ==
+		       UFIBER_OWNER(UFIBER_SERVER_POLLING, server->holder->id);
+}
 
 /* Take @thread out of the list it is in, if any. */
 static inline void uf_dequeue(struct uf_thread *thread)
@@ -291,7 +298,6 @@ void uf_account(struct uf_thread *thread);
 void uf_stats_thread(struct uf_thread *thread, struct ufiber_stats *stats);
 void uf_stats_server(const struct uf_server *server,
 		     struct ufiber_stats *stats);
-void uf_count_latency(struct uf_thread *thread);
 void uf_goes_on(struct uf_thread *thread);
 int uf_stats(struct uf_domain *domain, struct ufiber_stats *stats);
 

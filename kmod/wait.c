@@ -339,9 +339,28 @@ static void uf_step_aside(struct uf_thread *thread, struct task_struct *next)
 	thread->skip_aside = thread->aside_skips;
 }
 
+/*
+ * Has the wait ended with a server? Then the lock is not needed: others look at
+ * waiting only if the state is IDLE. They can still rob us, if user mode says
+ * POLLING, so the server is read once; it lives as long as the domain.
+ */
+static __always_inline bool uf_end_granted(struct uf_thread *thread,
+					   long *result)
+{
+	struct uf_server *server = READ_ONCE(thread->server);
+
+	if (!server || thread->expired)
+		return false;
+	thread->waiting = false;
+	thread->mid_wait = false;
+	*result = server->id;
+	uf_goes_on(thread);
+	return true;
+}
+
 /* Sleep until the wait is over; returns what the call returns. */
-static long uf_wait_sleep(struct uf_thread *thread,
-			  const struct ufiber_wait *args)
+static noinline long uf_wait_sleep(struct uf_thread *thread,
+				   const struct ufiber_wait *args)
 {
 	ktime_t time = ns_to_ktime(args->timeout);
 	long result;
@@ -355,33 +374,25 @@ static long uf_wait_sleep(struct uf_thread *thread,
 				    (args->flags & UFIBER_WAIT_TIMEOUT) &&
 				    !thread->expired ? &time : NULL,
 				    args->clock);
+		if (!ret && uf_end_granted(thread, &result))
+			return result;
 		uf_lock(thread->domain);
 		over = uf_end_wait(thread, args->flags, ret, &result);
-		if (over && thread->server)
-			uf_count_latency(thread);
 		uf_unlock(thread->domain);
 	} while (!over);
+	if (READ_ONCE(thread->server))
+		uf_goes_on(thread);
 	return result;
 }
 
 /* The wait has begun, and may be over. */
-static long uf_finish_wait(struct uf_thread *thread,
-			   const struct ufiber_wait *args)
+static __always_inline long uf_finish_wait(struct uf_thread *thread,
+					   const struct ufiber_wait *args)
 {
-	struct uf_server *server;
+	long result;
 
-	/*
-	 * Granted? Then the lock is not needed: others look at waiting only if
-	 * the state is IDLE. They can still rob us, if user mode says POLLING,
-	 * so the server is read once; it lives as long as the domain.
-	 */
-	server = READ_ONCE(thread->server);
-	if (!server || thread->expired)
-		return uf_wait_sleep(thread, args);
-	thread->waiting = false;
-	thread->mid_wait = false;
-	uf_goes_on(thread);
-	return server->id;
+	return uf_end_granted(thread, &result) ? result :
+						 uf_wait_sleep(thread, args);
 }
 
 static long uf_wait_any(struct uf_thread *thread,
