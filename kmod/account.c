@@ -41,14 +41,16 @@ void uf_account(struct uf_thread *thread)
  */
 void uf_goes_on(struct uf_thread *thread)
 {
-	u64 latency;
+	u64 now, latency;
 	u32 entry;
 
 	/* It was seen to be RUNNING: pairs with the release in uf_set_state(). */
 	smp_rmb();
 	if (!READ_ONCE(thread->handed))
 		return;
-	latency = ktime_get_mono_fast_ns() - thread->handed;
+	/* The clocks of two CPUs may differ a little. */
+	now = ktime_get_mono_fast_ns();
+	latency = now > thread->handed ? now - thread->handed : 0;
 	entry = latency ? ilog2(latency) : 0;
 	WRITE_ONCE(thread->handed, 0);
 	trace_ufiber_handoff(thread, latency);
