@@ -29,9 +29,15 @@ static long do_acquire_spin(long *args)
 
 #define SPAWN_RUNNABLE_SPIN(t)						\
 	do {								\
+		SPAWN_SPIN(t);						\
+		ASSERT_STATE(t, RUNNABLE, Q_WAITING);			\
+	} while (0)
+
+/* The same where a quantum may give it a server before that is seen. */
+#define SPAWN_SPIN(t)							\
+	do {								\
 		UF_SPAWN(&d, t);					\
 		uf_order(t, do_acquire_spin, (long)d.fd);		\
-		ASSERT_STATE(t, RUNNABLE, Q_WAITING);			\
 	} while (0)
 
 /* Order: compute, and switch fibers all the time. */
@@ -83,8 +89,8 @@ TEST(a_runnable_waits)
 	EXPECT_EQ(0, uf_quantum(&d, 0, 5 * MS));
 	UF_SPAWN_RUNNING(&d, &a);
 	UF_SPIN(&a);
-	UF_SPAWN_RUNNABLE(&d, &b);
-	ASSERT_STATE(&b, RUNNING, 0);
+	UF_SPAWN(&d, &b);
+	uf_post_wait(&b, ACQUIRE, 0, 0);
 	ASSERT_DONE(0, &b);
 	EXPECT_LE(1, d.threads[a.id].preempts);
 }
@@ -151,7 +157,8 @@ TEST(fibers_wait_nobody_there)
 	EXPECT_EQ(0, d.servers[0].preempts);
 	EXPECT_EQ(1, d.servers[0].grants);
 	/* Until somebody comes. */
-	UF_SPAWN_WAITING(&d, &b, STANDBY);
+	UF_SPAWN(&d, &b);
+	uf_post_wait(&b, STANDBY, 0, 0);
 	EXPECT_EQ(0, uf_quantum(&d, 0, 1 * MS));
 	ASSERT_DONE(0, &b);
 	EXPECT_LE(1, d.threads[a.id].preempts);
@@ -179,11 +186,12 @@ TEST(nobody_waits)
 TEST(dispatches_move)
 {
 	UF_OPEN(&d, 1, 4);
-	EXPECT_EQ(0, uf_quantum(&d, 0, 500 * MS));
 	UF_SPAWN_RUNNING(&d, &a);
 	UF_SPAWN_RUNNABLE(&d, &b);
 	d.servers[0].waiting = 1;
 	uf_order(&a, do_spin_dispatching, (long)&d.servers[0].dispatches);
+	ASSERT_TRUE(uf_await_turns(&a));
+	EXPECT_EQ(0, uf_quantum(&d, 0, 500 * MS));
 	ASSERT_TRUE(uf_await_cpu(&a, 2500 * MS));
 	ASSERT_STATE(&a, RUNNING, 0);
 	ASSERT_STATE(&b, RUNNABLE, Q_WAITING);
@@ -209,7 +217,7 @@ TEST(per_server)
 	EXPECT_EQ(0, uf_quantum(&d, with, 2 * MS));
 	UF_SPIN(&a);
 	UF_SPIN(&b);
-	SPAWN_RUNNABLE_SPIN(&c);
+	SPAWN_SPIN(&c);
 	ASSERT_PREEMPTS(with, 6);
 	EXPECT_EQ(0, d.servers[without].preempts);
 	EXPECT_EQ(0, d.threads[b.id].preempts);
@@ -229,7 +237,7 @@ TEST(all_servers)
 	ASSERT_EQ(0, uf_resize(&d, 2));
 	UF_SPAWN_RUNNING(&d, &b);
 	UF_SPIN(&b);
-	SPAWN_RUNNABLE_SPIN(&c);
+	SPAWN_SPIN(&c);
 	ASSERT_PREEMPTS(0, 3);
 	ASSERT_PREEMPTS(1, 3);
 }
@@ -358,7 +366,7 @@ TEST(holder_goes)
 		UF_OPEN(&d, 1, 4);
 		EXPECT_EQ(0, uf_quantum(&d, 0, UFIBER_MIN_QUANTUM));
 		UF_SPAWN_RUNNING(&d, &a);
-		SPAWN_RUNNABLE_SPIN(&b);
+		SPAWN_SPIN(&b);
 		UF_SPIN(&a);
 		ASSERT_PREEMPTS(0, 2);
 		atomic_store(&a.stop, 1);
@@ -372,10 +380,8 @@ TEST(holder_goes)
 			ASSERT_AGREES(&d);
 			uf_close(&d);
 		} else {
-			UF_SPAWN(&d, &c);
-			uf_order(&c, do_acquire_spin, (long)d.fd);
-			UF_SPAWN(&d, &e);
-			uf_order(&e, do_acquire_spin, (long)d.fd);
+			SPAWN_SPIN(&c);
+			SPAWN_SPIN(&e);
 			ASSERT_PREEMPTS(0, 5);
 			/*
 			 * They go on without it. A wait holds the descriptor, so
