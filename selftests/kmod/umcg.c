@@ -320,6 +320,35 @@ TEST(sleeps)
 	ASSERT_AGREES(&group);
 }
 
+/* Of two, the server runs the one it likes; the other does not run meanwhile. */
+TEST(only_who_is_run)
+{
+	static struct worker w[2];
+
+	CREATE_GROUP(1);
+	ASSERT_EQ(0, pipe(sleeping));
+	START(&w[0], worker_main, running_worker, 0);
+	START(&w[1], worker_main, sleeping_worker, 1);
+	ASSERT_NE(UMCG_NONE, umcg_register_server());
+	ASSERT_EQ(w[0].utid, umcg_poll_worker());
+	RUN_TO_CHECKPOINT(&w[1], 1);
+	EXPECT_EQ(UMCG_BLOCKED, umcg_get_task_state(w[1].utid));
+	ASSERT_EQ(0, uf_put(sleeping[1]));
+	RUN_TO_ITS_END(&w[1]);
+	EXPECT_EQ(3, atomic_load(&w[1].checkpoint));
+	/* Its turn. */
+	EXPECT_EQ(UMCG_RUNNABLE, umcg_get_task_state(w[0].utid));
+	EXPECT_EQ(0, atomic_load(&w[0].checkpoint));
+	EXPECT_EQ(0, group.threads[w[0].utid].blocks);
+	while (umcg_run_worker(w[0].utid) != UMCG_NONE)
+		ASSERT_EQ(w[0].utid, umcg_poll_worker());
+	EXPECT_EQ(1, atomic_load(&w[0].checkpoint));
+	JOIN(&w[0]);
+	JOIN(&w[1]);
+	EXPECT_EQ(0, umcg_unregister_task());
+	ASSERT_AGREES(&group);
+}
+
 static void waiting_worker(struct worker *w)
 {
 	atomic_store(&w->checkpoint, 1);
