@@ -22,6 +22,7 @@ void uf_event(struct uf_thread *thread, enum ufiber_reason reason, u32 server)
 	struct uf_domain *domain = thread->domain;
 	struct ufiber_event *event;
 
+	/* (a) */
 	if (domain->ring_tail - smp_load_acquire(&domain->shared->ring_head) >=
 	    domain->ring_entries) {
 		WRITE_ONCE(domain->shared->ring_lost, ++domain->ring_lost);
@@ -34,6 +35,7 @@ void uf_event(struct uf_thread *thread, enum ufiber_reason reason, u32 server)
 	event->reason = reason;
 	event->server = server;
 	event->reserved = 0;
+	/* (c) */
 	smp_store_release(&domain->shared->ring_tail, ++domain->ring_tail);
 	uf_events_notify(domain);
 }

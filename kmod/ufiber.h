@@ -86,8 +86,8 @@ struct uf_server {
 	u64 preempts;				/* L */
 	u64 since;				/* L, when the holder got it */
 	u64 time;				/* L, held by former holders */
-	u64 blocked;				/* L, when the block began that it is
-						 * being handed over for, or 0 */
+	/* L, when the block began that it is being handed over for, or 0 */
+	u64 blocked;
 
 	struct hrtimer timer;			/* see quantum.c */
 	u64 quantum;				/* L, ns, 0 for none */
@@ -192,8 +192,8 @@ struct uf_thread {
 	u64 preempts;				/* L */
 	u64 since;				/* L, when its state began */
 	u64 times[UF_ACCOUNTS];			/* L, of former states */
-	u64 handed;				/* L, when the block began that got
-						 * it its server */
+	/* L, O if RUNNING: when the block began that got it its server, or 0 */
+	u64 handed;
 
 	struct irq_work wake_irq;		/* wakes it from under the rq lock */
 	struct irq_work end_irq;		/* puts it when its task is dead */

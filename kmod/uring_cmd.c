@@ -78,7 +78,7 @@ static int uf_uring_start(struct uf_domain *domain, struct io_uring_cmd *cmd,
 int uf_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 {
 	struct uf_domain *domain = cmd->file->private_data;
-	struct uf_uring_data data;
+	const struct uf_uring_data *data;
 
 	if (issue_flags & IO_URING_F_CANCEL) {
 		if (uf_uring_remove(domain, cmd))
@@ -90,10 +90,10 @@ int uf_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 		return -EBADFD;
 	if (current->mm != domain->mm)
 		return -EPERM;
-	/* User mode may still be writing to it: read once. */
-	data = *(volatile struct uf_uring_data *)io_uring_sqe_cmd(cmd->sqe);
-	if (cmd->cmd_op != UFIBER_URING_WAIT || data.reserved[0] ||
-	    data.reserved[1] || data.reserved[2])
+	data = io_uring_sqe_cmd(cmd->sqe);
+	if (cmd->cmd_op != UFIBER_URING_WAIT || data->reserved[0] ||
+	    data->reserved[1] || data->reserved[2])
 		return -EINVAL;
-	return uf_uring_start(domain, cmd, data.tail, issue_flags);
+	/* User mode may still be writing to it: read once. */
+	return uf_uring_start(domain, cmd, READ_ONCE(data->tail), issue_flags);
 }

@@ -298,8 +298,8 @@ static void op_scribble(const uint32_t *args)
 
 	if (memories[d] != MAP_FAILED)
 		*(volatile uint32_t *)(memories[d] +
-				       args[0] % (setups[d].mmap_size / 4) *
-					       4) = args[1];
+				       args[0] % (setups[d].mmap_size / 4) * 4) =
+			args[1];
 }
 
 static volatile struct ufiber_shared_thread *my_words(int d)
@@ -505,8 +505,7 @@ static void op_uring(const uint32_t *args)
 		io_uring_prep_cancel64(sqe, 7, IORING_ASYNC_CANCEL_ALL);
 		break;
 	case 1:
-		io_uring_prep_poll_add(sqe, domains[domain_of(args[1])],
-				       POLLIN);
+		io_uring_prep_poll_add(sqe, domains[domain_of(args[1])], POLLIN);
 		break;
 	default:
 		io_uring_prep_rw(IORING_OP_URING_CMD, sqe,
@@ -525,18 +524,19 @@ out:
 	pthread_mutex_unlock(&ring_lock);
 }
 
-#define OP(name) { #name, op_##name }
+#define OP(name)                 \
+	{                        \
+#name, op_##name \
+	}
 const struct fuzz_kind fuzz_ops[] = {
-	OP(setup),    OP(setup_raw), OP(register),  OP(unregister),
-	OP(wait),     OP(standby),   OP(handover),  OP(acquire),
-	OP(park),     OP(wake),	     OP(kick),	    OP(interrupt),
-	OP(quantum),  OP(resize),    OP(eventfd),   OP(query),
-	OP(stats),    OP(raw),	     OP(map),	    OP(scribble),
-	OP(critical), OP(priority),  OP(polling),   OP(poll),
-	OP(sleep),    OP(read),	     OP(write),	    OP(futex),
-	OP(touch),    OP(spin),	     OP(yield),	    OP(signal),
-	OP(fork),     OP(exec),	     OP(exit),	    OP(reopen),
-	OP(affinity), OP(uring),     OP(register),  OP(standby),
+	OP(setup),    OP(setup_raw), OP(register), OP(unregister), OP(wait),
+	OP(standby),  OP(handover),  OP(acquire),  OP(park),	   OP(wake),
+	OP(kick),     OP(interrupt), OP(quantum),  OP(resize),	   OP(eventfd),
+	OP(query),    OP(stats),     OP(raw),	   OP(map),	   OP(scribble),
+	OP(critical), OP(priority),  OP(polling),  OP(poll),	   OP(sleep),
+	OP(read),     OP(write),     OP(futex),	   OP(touch),	   OP(spin),
+	OP(yield),    OP(signal),    OP(fork),	   OP(exec),	   OP(exit),
+	OP(reopen),   OP(affinity),  OP(uring),	   OP(register),   OP(standby),
 };
 #undef OP
 const unsigned int fuzz_nr_ops = sizeof(fuzz_ops) / sizeof(fuzz_ops[0]);

@@ -28,7 +28,8 @@ uint32_t fuzz_random(void)
 static uint32_t random_arg(void)
 {
 	static const uint32_t special[] = { 0xffffffff, 0x80000000, 0x7fffffff,
-					    0x1000, 0x8000, 256, 255, 32768 };
+					    0x1000,	0x8000,	    256,
+					    255,	32768 };
 	uint32_t r = fuzz_random();
 
 	switch (r % 8) {

@@ -67,8 +67,7 @@ static void run_all(void)
 /* Wait for the child's end; false at the time limit. */
 static bool await_end(pid_t pid, int ms)
 {
-	struct timespec limit = { ms / 1000,
-				  ms % 1000 * 1000000L };
+	struct timespec limit = { ms / 1000, ms % 1000 * 1000000L };
 	sigset_t set;
 
 	sigemptyset(&set);

@@ -534,8 +534,9 @@ struct ufiber_query {
  * @server_grants: out: as there.
  * @server_preempts: out: as there.
  * @latency: out: hand-offs of the domain (@server_handoffs) that have arrived, by
- *	the time from the block to the next thread going on: entry n counts those of 2^n to 2^(n+1) - 1 ns, the last
- *	one also those that took longer, the first one also 0 ns.
+ *	the time from the block to the next thread going on: entry n counts those
+ *	of 2^n to 2^(n+1) - 1 ns, the last one also those that took longer, the
+ *	first one also 0 ns.
  */
 struct ufiber_stats {
 	__u32 size;
@@ -696,11 +697,11 @@ struct ufiber_stats {
 /*
  * UFIBER_IOC_KICK: ask a RUNNING thread to give its server up. It does at its
  * return to user mode, at the latest; with @critical set, when it leaves the
- * critical section (see @kicked; or it happens at once after, and that is 0). It is RUNNABLE then, behind the others of its
- * priority, and who waited first has the server, as by WAIT with YIELD: so a
- * thread of lower priority may have it. If nobody waits it keeps the server, and
- * if it loses it otherwise before, that is all. Any thread of the process may call
- * it, registered or not.
+ * critical section (see @kicked; or it happens at once after, and that is 0). It
+ * is RUNNABLE then, behind the others of its priority, and who waited first has
+ * the server, as by WAIT with YIELD: so a thread of lower priority may have it. If
+ * nobody waits it keeps the server, and if it loses it otherwise before, that is
+ * all. Any thread of the process may call it, registered or not.
  *   ESRCH   no such thread
  *   EAGAIN  the thread is not RUNNING
  */
