@@ -12,8 +12,8 @@
  *
  * armed, under domain->lock, says that the timer runs or is about to.
  * hrtimer_start() itself comes after the lock; it may come while the timer's
- * function runs on another CPU, which is why that sets its next expiry under the
- * lock, before armed can be seen to be false.
+ * function runs on another CPU. So that does not set its next expiry, as a queued
+ * timer cannot be forwarded, but starts the timer like all others.
  */
 #include <linux/bitmap.h>
 #include <linux/hrtimer.h>
@@ -51,6 +51,13 @@ static struct uf_thread *uf_quantum_check(struct uf_server *server)
 	return holder;
 }
 
+/* No lock held, but perhaps a rq lock. */
+static void uf_quantum_start(struct uf_server *server)
+{
+	hrtimer_start(&server->timer, ns_to_ktime(READ_ONCE(server->quantum)),
+		      HRTIMER_MODE_REL_HARD);
+}
+
 static enum hrtimer_restart uf_quantum_expire(struct hrtimer *timer)
 {
 	struct uf_server *server = container_of(timer, struct uf_server, timer);
@@ -63,15 +70,15 @@ static enum hrtimer_restart uf_quantum_expire(struct hrtimer *timer)
 	raw_spin_lock_irqsave(&domain->lock, flags);
 	again = uf_quantum_applies(server) && uf_holder_runs(server);
 	server->armed = again;
-	if (again) {
+	if (again)
 		kick = uf_quantum_check(server);
-		hrtimer_forward_now(timer, ns_to_ktime(server->quantum));
-	}
 	raw_spin_unlock_irqrestore(&domain->lock, flags);
 	if (kick)
 		uf_resume_kick(kick);
 	rcu_read_unlock();
-	return again ? HRTIMER_RESTART : HRTIMER_NORESTART;
+	if (again)
+		uf_quantum_start(server);
+	return HRTIMER_NORESTART;
 }
 
 void uf_quantum_init(struct uf_server *server)
@@ -93,13 +100,6 @@ static bool uf_quantum_claim(struct uf_server *server, bool comes)
 	server->watched_grants = server->grants;
 	server->watched_dispatches = READ_ONCE(server->shared->dispatches);
 	return true;
-}
-
-/* No lock held, but perhaps a rq lock. */
-static void uf_quantum_start(struct uf_server *server)
-{
-	hrtimer_start(&server->timer, ns_to_ktime(READ_ONCE(server->quantum)),
-		      HRTIMER_MODE_REL_HARD);
 }
 
 /* A thread has been queued, so everybody's time counts now. */
