@@ -365,7 +365,7 @@ TEST(errors)
 /* --------------------------------------------------------------------- races */
 
 /* Calls that are made while INTERRUPT is called at any moment. */
-#define CALLS	3000
+#define CALLS	1500
 
 static atomic_ulong tried, returned, worked;	/* INTERRUPTs: begun, over, with 0 */
 static atomic_ulong fed, eaten;			/* bytes written, and read */

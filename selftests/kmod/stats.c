@@ -242,6 +242,13 @@ TEST(latency)
 		;
 	EXPECT_GE(longest, 1ULL << top);
 	EXPECT_EQ(0, s.latency[0] + s.latency[1] + s.latency[2] + s.latency[3]);
+	/* No grant of another kind adds to them. */
+	uf_post_wait(&a, HANDOVER, b.id, 0);
+	ASSERT_DONE(0, &b);
+	uf_post_wait(&b, HANDOVER | STANDBY, a.id, 0);
+	ASSERT_DONE(0, &a);
+	ASSERT_STATE(&b, IDLE, Q_STANDBY);
+	EXPECT_EQ(50, latencies());
 	/* To a thread that was held it is one, too. */
 	uf_post_read(&a, fds[0]);
 	ASSERT_DONE(0, &b);
