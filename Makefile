@@ -82,7 +82,7 @@ install:
 	@$(MAKE) --no-print-directory -C lib install
 
 deps:
-	@$(DEPS) build vm demo lint bench
+	@$(DEPS) build vm demo lint bench trace
 
 demo:
 	$(if $(filter-out 0 1,$(NATIVE)),$(error NATIVE=$(NATIVE): 0 or 1))
@@ -101,14 +101,14 @@ $(BUILT_KERNELS:%=built-%): built-%:
 		UFIBER_HOOK=sched_switch
 
 check:
-	@$(DEPS) build vm kernel demo bench
+	@$(DEPS) build vm kernel demo bench trace
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory built-debug kmod-kcov
 	@$(MAKE) --no-print-directory built-nokvm
 	@tools/check/run
 
 check-long:
-	@$(DEPS) build vm kernel demo bench
+	@$(DEPS) build vm kernel demo bench trace
 	@$(MAKE) --no-print-directory all
 	@set -e; for k in $(BUILT_KERNELS); do $(MAKE) --no-print-directory built-$$k; done
 	@$(MAKE) --no-print-directory kmod-kcov
