@@ -101,10 +101,8 @@ $(BUILT_KERNELS:%=built-%): built-%:
 		UFIBER_HOOK=sched_switch
 
 check:
-	@$(DEPS) build vm kernel demo bench trace
+	@$(DEPS) build vm demo bench trace
 	@$(MAKE) --no-print-directory all
-	@$(MAKE) --no-print-directory built-debug kmod-kcov
-	@$(MAKE) --no-print-directory built-nokvm
 	@tools/check/run
 
 check-long:
