@@ -289,6 +289,8 @@ static void sleeping_worker(struct worker *w)
 	atomic_store(&w->checkpoint, 1);
 	w->ret = read(sleeping[0], &byte, 1) != 1;
 	atomic_store(&w->checkpoint, 2);
+	if (!w->ret)
+		w->ret = read(sleeping[0], &byte, 1) != 1;
 	usleep(2000);
 	atomic_store(&w->checkpoint, 3);
 }
@@ -312,7 +314,9 @@ TEST(sleeps)
 	EXPECT_EQ(1, atomic_load(&w.checkpoint));
 	ASSERT_EQ(w.utid, umcg_run_worker(w.utid));
 	EXPECT_EQ(2, atomic_load(&w.checkpoint));
+	EXPECT_EQ(UMCG_BLOCKED, umcg_get_task_state(w.utid));
 	/* The rest by itself, the server asleep meanwhile. */
+	ASSERT_EQ(0, uf_put(sleeping[1]));
 	RUN_TO_ITS_END(&w);
 	EXPECT_EQ(3, atomic_load(&w.checkpoint));
 	JOIN(&w);
@@ -333,6 +337,7 @@ TEST(only_who_is_run)
 	ASSERT_EQ(w[0].utid, umcg_poll_worker());
 	RUN_TO_CHECKPOINT(&w[1], 1);
 	EXPECT_EQ(UMCG_BLOCKED, umcg_get_task_state(w[1].utid));
+	ASSERT_EQ(0, uf_put(sleeping[1]));
 	ASSERT_EQ(0, uf_put(sleeping[1]));
 	RUN_TO_ITS_END(&w[1]);
 	EXPECT_EQ(3, atomic_load(&w[1].checkpoint));
