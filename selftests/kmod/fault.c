@@ -181,8 +181,8 @@ TEST(answer_of_setup)
  * space, while an unregistered thread forks, which has it for long. Whoever has
  * the lock gets on without a server, until it returns to user mode.
  */
-#define MAPPERS		8
-#define ROUNDS		60
+#define MAPPERS		4
+#define ROUNDS		20
 
 static long do_map(long *args)
 {
