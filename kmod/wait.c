@@ -457,6 +457,8 @@ long uf_handover(struct uf_thread *thread, u32 id)
 	trace_ufiber_wait(thread, UFIBER_WAIT_HANDOVER);
 	thread->expired = false;
 	uf_release(thread, UFIBER_THREAD_IDLE);
+	trace_ufiber_idle(thread, server);
+	trace_ufiber_handover(thread, server, next);
 	uf_grant(server, next);
 	thread->waiting = true;
 	thread->aside = !thread->skip_aside;
