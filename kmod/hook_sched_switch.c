@@ -65,13 +65,27 @@ static void uf_hook_remove(struct uf_thread *thread)
 	raw_spin_unlock_irqrestore(&uf_hook_lock, flags);
 }
 
+/*
+ * @thread sleeps but keeps its server, and with that may be kicked. If the kick
+ * cannot queue the work (resume_fput.c) it leaves that to the next switch in.
+ */
+static bool uf_sleeps_critical(const struct uf_thread *thread)
+{
+	return READ_ONCE(thread->shared->critical) &&
+	       READ_ONCE(thread->state) == UFIBER_THREAD_RUNNING &&
+	       uf_task_sleeps(thread->task);
+}
+
 static void uf_hook_switch(struct uf_thread *thread)
 {
 	uf_sched_out(thread);
-	if (!(thread->task->flags & PF_EXITING))
+	if (!(thread->task->flags & PF_EXITING)) {
 		uf_sched_in(thread);
-	else if (READ_ONCE(thread->task->__state) == TASK_DEAD)
+		if (unlikely(uf_sleeps_critical(thread)))
+			uf_resume_queue(thread);
+	} else if (READ_ONCE(thread->task->__state) == TASK_DEAD) {
 		uf_hook_remove(thread);
+	}
 }
 
 static void uf_probe(void *data, bool preempt, struct task_struct *prev,

@@ -93,10 +93,15 @@ void uf_resume_queue(struct uf_thread *thread)
  * The same for any thread. The reference must be dropped by itself, so have it
  * switched out by an urgent worker on its CPU: the hook sees why it is to stop
  * and calls uf_resume_queue(). A real-time thread is not urged so, and computes on
- * until it is switched out otherwise. Context: any but under a lock.
+ * until it is switched out otherwise. Context: any but under a lock. (One that kicks
+ * itself needs none of that.)
  */
 void uf_resume_kick(struct uf_thread *thread)
 {
+	if (thread->task == current && in_task()) {
+		uf_resume_queue(thread);
+		return;
+	}
 	WRITE_ONCE(thread->resume.nudged, true);
 	queue_delayed_work_on(task_cpu(thread->task), system_highpri_wq,
 			      &thread->resume.kick, 0);
