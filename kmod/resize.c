@@ -28,8 +28,13 @@ static void uf_add_server(struct uf_domain *domain)
 	rcu_read_lock();
 	uf_lock(domain);
 	uf_set_nr_servers(domain, domain->nr_servers + 1);
-	/* It may have a holder that has not let go since it was retired. */
-	if (!server->holder)
+	/*
+	 * It may have a holder that has not let go since it was retired. Does
+	 * that poll, then who became RUNNABLE meanwhile did not look at this
+	 * server, and will not again.
+	 */
+	if (!server->holder ||
+	    (uf_first_runnable(domain) && uf_rob(server, 0)))
 		next = uf_pass_on(domain, server);
 	uf_unlock(domain);
 	if (next)

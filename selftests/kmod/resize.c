@@ -142,6 +142,48 @@ TEST(grow_user_sched)
 	ASSERT_DONE(2, &b);
 }
 
+/* Order: declare server args[0] free to take, but go on until told to stop. */
+static long do_declare(long *args)
+{
+	__u32 *owner = (__u32 *)args[0];
+	__u32 held = UFIBER_OWNER(UFIBER_SERVER_HELD, uf_self->id);
+	__u32 polling = UFIBER_OWNER(UFIBER_SERVER_POLLING, uf_self->id);
+
+	if (!__atomic_compare_exchange_n(owner, &held, polling, false,
+					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		return -EINVAL;
+	while (!atomic_load(&uf_self->stop))
+		sched_yield();
+	held = UFIBER_OWNER(UFIBER_SERVER_HELD, uf_self->id);
+	return __atomic_compare_exchange_n(owner, &polling, held, false,
+					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+/*
+ * A server that was to retire, whose holder has just declared it free to take and
+ * does not sleep yet. Who became RUNNABLE before it is in use again did not look
+ * at it then.
+ */
+TEST(grow_beside_polling)
+{
+	BEGIN(2);
+	d.threads[t[1].id].critical = 1;
+	EXPECT_EQ(0, uf_resize(&d, 1));
+	while (!d.threads[t[1].id].kicked)
+		sched_yield();
+	uf_order(&t[1], do_declare, (long)&d.servers[1].owner);
+	ASSERT_TRUE(uf_await_word(&d, &d.servers[1].owner,
+				  UFIBER_OWNER(UFIBER_SERVER_POLLING, t[1].id)));
+	UF_SPAWN_RUNNABLE(&d, &a);
+	EXPECT_EQ(0, uf_resize(&d, 2));
+	ASSERT_DONE(1, &a);
+	ASSERT_STATE(&a, RUNNING, 0);
+	ASSERT_SERVER(&d, 1, HELD, a.id);
+	ASSERT_STATE(&t[1], IDLE, 0);
+	atomic_store(&t[1].stop, 1);
+	ASSERT_DONE(0, &t[1]);
+}
+
 /* ------------------------------------------------------------------- shrink */
 
 TEST(shrink_vacant)
