@@ -24,7 +24,8 @@ extra := $(wildcard uf_*.c)
 else
 LIBDIR := $(UF_BUILD)/lib$(if $(SAN),-$(SAN))
 LOCAL_HDRS := $(wildcard *.h) $(TOP)/lib/include/ufiber.h
-CFLAGS += -I$(TOP)/lib/include -I$(TOP)/lib
+ARCH := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+CFLAGS += -I$(TOP)/lib/include -I$(TOP)/lib -I$(TOP)/lib/arch/$(ARCH)
 ifeq ($(SAN),asan)
 # The runner preloads stdbuf's library, which must not come before ASan's.
 CFLAGS += -fsanitize=address -static-libasan -fno-omit-frame-pointer

@@ -5,6 +5,9 @@
  * did not.
  */
 #include "lib_test.h"
+/* Both name this attribute. */
+#undef __printf
+#include "internal.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -187,10 +190,20 @@ TEST(blocks_come_and_go)
 	ASSERT_EQ(0, uf_runtime_destroy(rt));
 }
 
+/* Whether the thread that has the one server has declared so. */
+static bool sleeps_in_ring(struct uf_runtime *rt)
+{
+	uint32_t owner =
+		__atomic_load_n(&rt->shared_servers[0].owner, __ATOMIC_ACQUIRE);
+
+	return UFIBER_OWNER_STATE(owner) == UFIBER_SERVER_POLLING;
+}
+
 /*
  * Blocks that end while the server's other thread sleeps in the ring, as it has
  * nothing else to do: the server is robbed from it, given away again, and so
- * on, with nothing lost. Each byte is written when the fiber has blocked.
+ * on, with nothing lost. Each byte is written when the fiber has blocked and the
+ * other thread has declared that it sleeps.
  */
 TEST(idle_server_is_robbed)
 {
@@ -211,6 +224,8 @@ TEST(idle_server_is_robbed)
 			ASSERT_EQ(0, uf_runtime_stats(rt, &stats));
 		} while (stats.blocks <= blocks);
 		blocks = stats.blocks;
+		while (!sleeps_in_ring(rt))
+			sched_yield();
 		unblock(&b, 1);
 	}
 	ASSERT_EQ(0, uf_join(fiber, NULL));
