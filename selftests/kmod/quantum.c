@@ -270,12 +270,16 @@ TEST(rotation)
 	EXPECT_EQ(0, d.threads[a.id].blocks + d.threads[b.id].blocks + d.threads[c.id].blocks);
 }
 
+static bool none_kicked(void *unused)
+{
+	return !((uf_flags(&a) | uf_flags(&b)) & UFIBER_QUERY_KICKED);
+}
+
 /* Switched off, it is as if it had never been. */
 TEST(off_again)
 {
-	struct uf_thread *threads[] = { &a, &b }, *holder;
+	struct uf_thread *holder;
 	__u64 preempts;
-	int i;
 
 	UF_OPEN(&d, 1, 4);
 	UF_SPAWN_RUNNING(&d, &a);
@@ -285,15 +289,9 @@ TEST(off_again)
 	ASSERT_PREEMPTS(0, 5);
 	EXPECT_EQ(0, uf_quantum(&d, UFIBER_NONE, 0));
 	/* One that was on its way when it was switched off may arrive. */
-	for (i = 0; i < 2; i++) {
-		preempts = d.servers[0].preempts;
-		holder = threads[uf_state(&a) != UFIBER_THREAD_RUNNING];
-		if (uf_state(holder) == UFIBER_THREAD_RUNNING)
-			ASSERT_TRUE(uf_await_cpu(holder, 50 * MS));
-		if (preempts == d.servers[0].preempts)
-			break;
-	}
-	EXPECT_GT(2, i);
+	ASSERT_TRUE(uf_await(&d, none_kicked, NULL, "the last preemption"));
+	preempts = d.servers[0].preempts;
+	holder = uf_state(&a) == UFIBER_THREAD_RUNNING ? &a : &b;
 	ASSERT_TRUE(uf_await_cpu(holder, 100 * MS));
 	EXPECT_EQ(preempts, d.servers[0].preempts);
 	ASSERT_STATE(holder, RUNNING, 0);
