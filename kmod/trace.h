@@ -3,10 +3,10 @@
  * Tracepoints: each change of a thread's state, and what one thread asks of
  * another. Documentation/tracing.rst says what they mean and how to use them.
  *
- * All are hit under domain->lock, some of them under a rq lock too; so what stands
- * here only copies fields. Each comes where what it tells has been done or is about
- * to be, under the same hold of the lock: the order of a domain's events is the
- * order of its states.
+ * All but ufiber_handoff, which changes no state, are hit under domain->lock, some of
+ * them under a rq lock too; so what stands here only copies fields. Each comes where
+ * what it tells has been done or is about to be, under the same hold of the lock: the
+ * order of a domain's events is the order of its states.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM ufiber
