@@ -82,8 +82,10 @@ TEST(threads_end_in_a_storm)
 			atomic_store(&storm->t[i].tid, 0);
 			pthread_join(storm->t[i].pthread, NULL);
 		}
-		ASSERT_EQ(0, uf_query(&storm->d, UFIBER_NONE, UFIBER_NONE, &q));
-		EXPECT_GE(4, q.nr_threads);
+		/* Each leaves when it is scheduled last, after it is joined. */
+		do {
+			ASSERT_EQ(0, uf_query(&storm->d, UFIBER_NONE, UFIBER_NONE, &q));
+		} while (q.nr_threads > 4);
 		UF_CHILD_STEP(&child);
 	});
 	ASSERT_EQ(0, kill(child.pid, SIGKILL));

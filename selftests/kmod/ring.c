@@ -405,17 +405,19 @@ TEST(cookie)
 
 #define TURNS	2000
 
+static atomic_bool enough;
+
 static long do_yields(long *args)
 {
 	struct ufiber_wait wait = { .size = sizeof(wait), .flags = YIELD };
-	long i, ret = 0;
+	long ret = 0;
 
-	for (i = 0; i < TURNS && ret >= 0; i++)
+	while (!atomic_load(&enough) && ret >= 0)
 		ret = uf_ioctl(args[0], UFIBER_IOC_WAIT, &wait);
 	return ret < 0 ? ret : uf_ioctl(args[0], UFIBER_IOC_UNREGISTER, NULL);
 }
 
-/* Read while it is written to: nothing is torn, lost or told twice. */
+/* Read while it is written to: nothing is torn or told twice, and all are heard. */
 TEST(reading_while_written)
 {
 	unsigned long of[3] = { 0 }, found = 0;
@@ -431,7 +433,7 @@ TEST(reading_while_written)
 	}
 	for (i = 0; i < 3; i++)
 		uf_order(t[i], do_yields, (long)d.fd);
-	while (!uf_is_done(&a) || !uf_is_done(&b) || !uf_is_done(&c)) {
+	while (found < TURNS || !of[0] || !of[1] || !of[2]) {
 		while (uf_event(&d, &e)) {
 			ASSERT_GT(3, e.thread);
 			ASSERT_EQ((uintptr_t)t[e.thread], e.cookie);
@@ -446,13 +448,11 @@ TEST(reading_while_written)
 		}
 		sched_yield();
 	}
+	atomic_store(&enough, true);
 	for (i = 0; i < 3; i++)
 		ASSERT_DONE(0, t[i]);
 	found += d.shared->ring_tail - d.shared->ring_head;
 	EXPECT_EQ(d.shared->ring_tail, found);
-	EXPECT_LT(TURNS, found + d.shared->ring_lost);
-	for (i = 0; i < 3; i++)
-		EXPECT_GE(TURNS, of[i]);
 }
 
 TEST_HARNESS_MAIN
