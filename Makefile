@@ -10,6 +10,7 @@
 #: make bench-kernel      instruction counts of the module's paths, in a VM
 #: make bench-kernel-profile WORK=hand-over   which functions they go to
 #: make bench-switch      the fiber switch beside its peers
+#: make model             check the protocol's model with spin, and that it catches bugs
 #: make lint              checkpatch, sparse, clang-format, cppcheck, shellcheck
 #:
 #: make all               module for each of Debian's kernels, library, tools, tests
@@ -82,7 +83,7 @@ install:
 	@$(MAKE) --no-print-directory -C lib install
 
 deps:
-	@$(DEPS) build vm demo lint bench trace
+	@$(DEPS) build vm demo lint bench trace model
 
 demo:
 	$(if $(filter-out 0 1,$(NATIVE)),$(error NATIVE=$(NATIVE): 0 or 1))
@@ -106,7 +107,7 @@ check:
 	@tools/check/run
 
 check-long:
-	@$(DEPS) build vm kernel demo bench trace
+	@$(DEPS) build vm kernel demo bench trace model
 	@$(MAKE) --no-print-directory all
 	@set -e; for k in $(BUILT_KERNELS); do $(MAKE) --no-print-directory built-$$k; done
 	@$(MAKE) --no-print-directory kmod-kcov
@@ -132,6 +133,10 @@ fuzz:
 	@tools/vm/run --kernel debug --module build/kmod/kcov/ufiber.ko \
 		--timeout $$(($(SECONDS) + 1800)) -- \
 		tools/fuzz/run --corpus tools/fuzz/corpus --seconds $(SECONDS)
+
+model:
+	@$(DEPS) model
+	@tools/model/run
 
 lint:
 	@$(DEPS) build lint
@@ -159,6 +164,6 @@ clean:
 
 .PHONY: help all kmod kmod-install kmod-all lib demo-build bench-build selftests install deps
 .PHONY: $(BUILT_KERNELS:%=built-%)
-.PHONY: demo check check-long coverage fuzz kmod-kcov lint clean
+.PHONY: demo check check-long model coverage fuzz kmod-kcov lint clean
 .PHONY: bench-kernel bench-kernel-profile bench-switch
 .PHONY: $(KERNELS:%=kmod-%) $(KERNELS:%=kmod-fput-%) $(KERNELS:%=kmod-sched_switch-%)
