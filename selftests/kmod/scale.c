@@ -97,17 +97,17 @@ static bool all_come_to(unsigned int (*count)(void), const char *what)
 }
 
 /*
- * All block at once, come back at once, and pass through four servers. An id
- * is free when its thread has left, so all of THREADS fit only if none is lost.
+ * All block at once, come back at once, and pass through four servers. The domain
+ * is full then, so another thread fits in only if their ids are free afterwards.
  */
 TEST(thousands_of_threads)
 {
+	struct ufiber_register reg = { .size = sizeof(reg) };
 	pthread_attr_t attr;
 	struct ufiber_query q;
+	cpu_set_t set;
 	unsigned int i;
 	__u64 blocks;
-
-	cpu_set_t set;
 
 	/*
 	 * On one CPU: each thread's end would interrupt all others (for its
@@ -132,6 +132,7 @@ TEST(thousands_of_threads)
 	ASSERT_EQ(0, uf_query(&d, UFIBER_NONE, UFIBER_NONE, &q));
 	EXPECT_EQ(THREADS, q.nr_threads);
 	EXPECT_EQ(SERVERS, q.nr_vacant);
+	EXPECT_EQ(-ENOSPC, uf_ioctl(d.fd, UFIBER_IOC_REGISTER, &reg));
 	/* They all read the end of the file. */
 	close(gate[1]);
 	ASSERT_TRUE(all_come_to(nr_ended, "more to end"))
@@ -147,6 +148,8 @@ TEST(thousands_of_threads)
 	for (blocks = 0, i = 0; i < SERVERS; i++)
 		blocks += d.servers[i].blocks;
 	EXPECT_LE(THREADS, blocks);
+	EXPECT_EQ(0, uf_ioctl(d.fd, UFIBER_IOC_REGISTER, &reg));
+	EXPECT_EQ(0, uf_ioctl(d.fd, UFIBER_IOC_UNREGISTER, NULL));
 	uf_close(&d);
 	UF_REFS_BACK();
 }
