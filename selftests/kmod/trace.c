@@ -395,6 +395,8 @@ TEST_F_TIMEOUT(script, runs, 600)
 		SKIP(return, "no " UF_TRACING "/events/ufiber");
 	if (!installed("bpftrace"))
 		SKIP(return, "no bpftrace: tools/deps/install trace");
+	if (access("/sys/kernel/btf/vmlinux", R_OK))
+		SKIP(return, "the kernel has no BTF, where bpftrace finds its types");
 	if (!variant->always && !getenv("UFIBER_TEST_LONG"))
 		SKIP(return, "takes long: UFIBER_TEST_LONG=1 for all scripts");
 	text = output_of("bpftrace -c '%s -t workload' %s/tools/trace/%s.bt", own_path(), UF_TOP,
