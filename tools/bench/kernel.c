@@ -21,11 +21,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <x86intrin.h>
 
+#include "domain.h"
 #include "report.h"
 
 #define WARM_UP 100
@@ -82,12 +82,6 @@ static void end_samples(const char *work, const char *system)
 
 static int pipe_a[2], pipe_b[2];
 
-static void die(const char *what)
-{
-	fprintf(stderr, "bench-kernel: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
 static void write_one(int fd)
 {
 	if (write(fd, "", 1) != 1)
@@ -107,97 +101,6 @@ static void start(pthread_t *b, void *(*run)(void *))
 	errno = pthread_create(b, NULL, run, NULL);
 	if (errno)
 		die("pthread_create");
-}
-
-/* ------------------------------------------------------------- the domain */
-
-static int domain = -1;
-static struct ufiber_setup setup;
-static char *memory;
-
-static void open_domain(uint32_t servers)
-{
-	domain = open(UFIBER_DEVICE, O_RDWR | O_CLOEXEC);
-	if (domain < 0)
-		die("cannot open " UFIBER_DEVICE " (is the module loaded?)");
-	setup = (struct ufiber_setup){
-		.size = sizeof(setup),
-		.nr_servers = servers,
-		.max_threads = 8,
-	};
-	if (ioctl(domain, UFIBER_IOC_SETUP, &setup))
-		die("UFIBER_IOC_SETUP");
-	memory = mmap(NULL, setup.mmap_size, PROT_READ | PROT_WRITE, MAP_SHARED,
-		      domain, 0);
-	if (memory == MAP_FAILED)
-		die("mmap of the domain");
-}
-
-static void close_domain(void)
-{
-	munmap(memory, setup.mmap_size);
-	close(domain);
-}
-
-static volatile struct ufiber_shared_domain *domain_words(void)
-{
-	return (void *)memory;
-}
-
-static volatile struct ufiber_shared_thread *thread_words(uint32_t id)
-{
-	return (void *)(memory + setup.threads_offset +
-			id * sizeof(struct ufiber_shared_thread));
-}
-
-static uint32_t join_domain(void)
-{
-	struct ufiber_register reg = { .size = sizeof(reg) };
-
-	if (ioctl(domain, UFIBER_IOC_REGISTER, &reg))
-		die("UFIBER_IOC_REGISTER");
-	return reg.thread;
-}
-
-static void leave_domain(void)
-{
-	if (ioctl(domain, UFIBER_IOC_UNREGISTER, 0))
-		die("UFIBER_IOC_UNREGISTER");
-}
-
-static int wait_for_server(uint32_t flags, uint32_t next)
-{
-	struct ufiber_wait wait = {
-		.size = sizeof(wait),
-		.flags = flags,
-		.next = next,
-	};
-	int ret = ioctl(domain, UFIBER_IOC_WAIT, &wait);
-
-	if (ret < 0 && errno != ECANCELED)
-		die("UFIBER_IOC_WAIT");
-	return ret;
-}
-
-static int hand_over(uint32_t next)
-{
-	int ret = ioctl(domain, UFIBER_IOC_HANDOVER, (unsigned long)next);
-
-	if (ret < 0 && errno != ECANCELED)
-		die("UFIBER_IOC_HANDOVER");
-	return ret;
-}
-
-static void cancel_wait(uint32_t thread)
-{
-	struct ufiber_wake wake = {
-		.size = sizeof(wake),
-		.flags = UFIBER_WAKE_CANCEL,
-		.thread = thread,
-	};
-
-	if (ioctl(domain, UFIBER_IOC_WAKE, &wake))
-		die("UFIBER_IOC_WAKE");
 }
 
 /* ------------------------------------------------- a call that does nothing */
@@ -559,6 +462,114 @@ static void bench_compute_registered(void)
 	close_domain();
 }
 
+/* ------------- the longest that a domain's lock is held, interrupts off */
+
+static int held;
+
+/* Has a server, and keeps it while it sleeps: until stop_a's other end closes. */
+static void *holder(void *unused)
+{
+	uint32_t id = join_domain();
+	char c;
+
+	(void)unused;
+	wait_for_server(UFIBER_WAIT_ACQUIRE, 0);
+	thread_words(id)->critical = 1;
+	__atomic_add_fetch(&held, 1, __ATOMIC_RELEASE);
+	if (read(stop_a[0], &c, 1))
+		die("read");
+	leave_domain();
+	return NULL;
+}
+
+static void *parked(void *unused)
+{
+	(void)unused;
+	id_b = join_domain();
+	for (int i = 0; i < WARM_UP + ROUNDS; i++)
+		wait_for_server(0, 0);
+	leave_domain();
+	return NULL;
+}
+
+static bool is_parked(uint32_t thread)
+{
+	struct ufiber_query query = {
+		.size = sizeof(query),
+		.thread = thread,
+		.server = UFIBER_NONE,
+	};
+
+	return !ioctl(domain, UFIBER_IOC_QUERY, &query) &&
+	       query.thread_state == UFIBER_THREAD_IDLE &&
+	       (query.thread_flags & UFIBER_QUERY_WAITING);
+}
+
+/* All servers are held, so a WAKE looks at each, for one whose holder polls. */
+static void bench_wake_held(const char *work, int servers)
+{
+	struct ufiber_wake wake = { .size = sizeof(wake) };
+	pthread_t holders[UFIBER_MAX_SERVERS], b;
+
+	if (pipe2(stop_a, O_CLOEXEC))
+		die("pipe");
+	open_domain_of(servers, servers + 1);
+	held = 0;
+	for (int i = 0; i < servers; i++)
+		start(&holders[i], holder);
+	while (__atomic_load_n(&held, __ATOMIC_ACQUIRE) < servers)
+		sched_yield();
+	id_b = servers;
+	start(&b, parked);
+	start_samples();
+	for (int i = 0; i < WARM_UP + ROUNDS; i++) {
+		while (!is_parked(id_b))
+			sched_yield();
+		wake.thread = id_b;
+		mark();
+		if (ioctl(domain, UFIBER_IOC_WAKE, &wake))
+			die("UFIBER_IOC_WAKE");
+		sample();
+		cancel_wait(id_b);
+	}
+	end_samples(work, "ufiber");
+	pthread_join(b, NULL);
+	close(stop_a[1]);
+	for (int i = 0; i < servers; i++)
+		pthread_join(holders[i], NULL);
+	close(stop_a[0]);
+	close_domain();
+}
+
+static void bench_wake_held_1(void)
+{
+	bench_wake_held("wake-1-held", 1);
+}
+
+static void bench_wake_held_64(void)
+{
+	bench_wake_held("wake-64-held", 64);
+}
+
+static void bench_wake_held_256(void)
+{
+	bench_wake_held("wake-256-held", 256);
+}
+
+/* The lock is dropped after each thread that could have been there. */
+static void bench_close(void)
+{
+	start_samples();
+	skip = 0;
+	for (int i = 0; i < 10; i++) {
+		open_domain_of(UFIBER_MAX_SERVERS, UFIBER_MAX_THREADS);
+		mark();
+		close_domain();
+		sample();
+	}
+	end_samples("close-largest", "ufiber");
+}
+
 /* ------------------------------------------------------ loading the module */
 
 static void unload_module(void)
@@ -593,6 +604,10 @@ static const struct work {
 	{ "plain-switch", bench_plain_switch_with },
 	{ "compute/linux", bench_compute_plain },
 	{ "compute/ufiber", bench_compute_registered },
+	{ "wake-1-held", bench_wake_held_1 },
+	{ "wake-64-held", bench_wake_held_64 },
+	{ "wake-256-held", bench_wake_held_256 },
+	{ "close-largest", bench_close },
 };
 
 #define NR_WORKS (sizeof(works) / sizeof(*works))
