@@ -21,8 +21,8 @@
  */
 bool server_granted_once, one_user_per_server, running_iff_server;
 bool vacant_iff_no_holder, vacant_only_if_nobody_waits, queued_iff_runnable;
-bool standby_is_idle;
-bool no_lost_wake_up, no_lost_wake, no_lost_cancel;
+bool standby_is_idle, in_one_list;
+bool no_lost_wake_up, no_lost_wake, no_lost_cancel, no_lost_kick;
 bool no_runnable_beside_free_server, no_lost_server, nobody_stuck;
 
 #define require(name, condition)	assert(name || (condition))
@@ -35,7 +35,8 @@ bool owed[THREADS + 1];
 bool quiet[THREADS + 1];
 
 #define wake_is_owed(t)		owed[t] = true
-#define wake_is_settled(t)	owed[t] = false
+/* A wait ends that it has woken; one that came after counts for the next. */
+#define wake_is_settled(t)	owed[t] = woken[t]
 #define leave_user_mode()	uses[me] = NONE
 
 /* Thread states; server states in owner words. */
@@ -68,19 +69,43 @@ bool quiet[THREADS + 1];
 
 #if THREADS == 2
 #define anyone(list)	(list[1] || list[2])
+#define count(list)	(list[1] + list[2])
 #define each(list, it)	:: list[1] -> it = 1 :: list[2] -> it = 2
 #elif THREADS == 3
 #define anyone(list)	(list[1] || list[2] || list[3])
+#define count(list)	(list[1] + list[2] + list[3])
 #define each(list, it)	:: list[1] -> it = 1 :: list[2] -> it = 2 :: list[3] -> it = 3
 #else
 #define anyone(list)	(list[1] || list[2] || list[3] || list[4])
+#define count(list)	(list[1] + list[2] + list[3] + list[4])
 #define each(list, it)	:: list[1] -> it = 1 :: list[2] -> it = 2 :: list[3] -> it = 3 \
 			:: list[4] -> it = 4
 #endif
 /* In @next any of those in @list, or NONE. */
 #define uf_first(list, next)	if each(list, next) :: else -> next = NONE fi
-#define anyone_stands_by	anyone(standby)
-#define anyone_waits_for_work	anyone(works)
+
+/* Threads are kicked. */
+#if defined(KICKS) || defined(RESIZES)
+#define MARKS
+#endif
+
+/*
+ * Work is queued for the return to user mode, and runs before anything else there:
+ * a thread that calls the kernel with work queued does the same as one for which it
+ * is queued a little later. RESIZES alone has no need of the race that is in it.
+ */
+#if defined(KICKS)
+#define is_nudged(t)	resume_queued[t]
+#define runs_work	resume_queued[me]
+#define in_user_mode	!resume_queued[me]
+#elif defined(RESIZES)
+#define is_nudged(t)	kicked[t]
+#define runs_work	uses[me] && kicked[me]
+#define in_user_mode	true
+#else
+#define is_nudged(t)	false
+#define in_user_mode	true
+#endif
 
 #include "machine.pml"
 #include "module.pml"
@@ -92,8 +117,8 @@ inline check_server(s)
 	require(vacant_iff_no_holder,
 		vacant[s] == (holder[s] == NONE && !uf_retires(s)));
 	require(running_iff_server, !holder[s] || server[holder[s]] == s);
-	require(vacant_only_if_nobody_waits, !vacant[s] || !anyone_stands_by);
-	require(vacant_only_if_nobody_waits, !vacant[s] || len(runnable) == 0 ||
+	require(vacant_only_if_nobody_waits, !vacant[s] || !anyone(standby));
+	require(vacant_only_if_nobody_waits, !vacant[s] || !nr_runnable ||
 		uf_user_schedules())
 }
 
@@ -101,9 +126,8 @@ inline check_thread(t)
 {
 	require(running_iff_server, (state[t] == RUNNING) == (server[t] != NONE));
 	require(running_iff_server, !server[t] || holder[server[t]] == t);
-	/* is_runnable() is a place in the list, or 0. */
-	require(queued_iff_runnable, (state[t] == RUNNABLE) == (is_runnable(t) > 0));
-	require(standby_is_idle, !(standby[t] || works[t]) || state[t] == IDLE)
+	require(queued_iff_runnable, (state[t] == RUNNABLE) == runnable[t]);
+	require(standby_is_idle, !(standby[t] || work[t]) || state[t] == IDLE)
 }
 
 inline check_records()
@@ -141,9 +165,24 @@ inline choose_other(t)
 	fi
 }
 
+inline choose_any(t)
+{
+	if
+	:: t = 1
+	:: t = 2
+#if THREADS > 2
+	:: t = 3
+#endif
+#if THREADS > 3
+	:: t = 4
+#endif
+	fi
+}
+
 /* The arguments of calls. */
 inline fetch_wait(flags, t)
 {
+	in_user_mode;
 	robbed = false;
 	if
 #ifdef PARKS
@@ -178,6 +217,7 @@ inline fetch_wait(flags, t)
 
 inline fetch_wake(t)
 {
+	in_user_mode;
 	choose_other(t)
 }
 
@@ -216,7 +256,7 @@ inline end_call(flags, ret)
 {
 	d_step {
 		if
-		:: ret == OK && !(flags & WAIT_RUNNABLE) -> wake_is_settled(me)
+		:: ret == OK -> wake_is_settled(me)
 		:: else
 		fi;
 		flags = 0;
@@ -231,12 +271,26 @@ inline never_ends()
 	false
 }
 
-/* What it waits for comes, or never does. */
-inline block(critical)
+/* The same in user mode, where a kick finds it. */
+inline runs_for_ever()
 {
-	uf_block(s, next, critical);
+	atomic { uses[me] && in_user_mode -> quiet[me] = true }
+	atomic { is_nudged(me) -> quiet[me] = false }
+}
+
+/* What it waits for comes, or never does. */
+inline block(condition, critical)
+{
+	atomic {
+		in_user_mode && (condition) -> leave_user_mode();
+		uf_block(s, next, critical)
+	}
 	if
-	:: uf_hold(s)
+#ifdef KICKS
+	:: uf_resume_queue(); uf_resume_run(s, next, over)
+#else
+	:: uf_resume_run(s, next, over)
+#endif
 	:: !critical -> never_ends()
 	fi
 }
@@ -256,12 +310,12 @@ inline swap_owner(s, old, new, swapped)
 inline poll()
 {
 	atomic {
-		mine = uses[me];
+		uses[me] && in_user_mode -> mine = uses[me];
 		leave_user_mode();
 #ifndef BUG_POLL_LOOKS_FIRST
 		swap_owner(mine, HELD(me), POLLING(me), over)	/* (c) */
 #else
-		over = (sees(len(runnable), seen_nr_runnable) == 0)
+		over = (sees(nr_runnable, seen_nr_runnable) == 0)
 #endif
 	}
 #ifdef BUG_POLL_LOOKS_FIRST
@@ -273,11 +327,11 @@ inline poll()
 	if
 	:: over ->
 #ifndef BUG_POLL_LOOKS_FIRST
-		over = (sees(len(runnable), seen_nr_runnable) == 0);	/* (d) */
+		over = (sees(nr_runnable, seen_nr_runnable) == 0);	/* (d) */
 #endif
 		if
 		:: over ->
-			uf_block(s, next, false);
+			atomic { uf_block(s, next, false) }
 			if
 			:: true
 			:: never_ends()
@@ -305,19 +359,21 @@ active [THREADS] proctype thread()
 	bool mid_wait, expired, over, robbed;
 
 	do
+#ifdef MARKS
+	:: runs_work -> uf_resume_run(s, next, over)
+#endif
 	:: uf_wait(flags, s, next, ret, over)
-	/* Runs for ever. */
-	:: uses[me] -> never_ends()
+	:: runs_for_ever()
 	/* Granted a server in user mode. */
 	:: atomic { may_look && sees_state() == RUNNING -> look() }
 #ifdef BLOCKS
-	:: !robbed && (state[me] == RUNNING || state[me] == RUNNABLE) -> block(false)
+	:: block(!robbed && (state[me] == RUNNING || state[me] == RUNNABLE), false)
 #endif
 #ifdef CRITICAL
-	:: uses[me] -> block(true)
+	:: block(uses[me], true)
 #endif
 #ifdef POLLS
-	:: uses[me] -> poll()
+	:: poll()
 #endif
 #ifdef WAKES
 	:: uf_wake(whom, false, s, next)
@@ -325,17 +381,10 @@ active [THREADS] proctype thread()
 #ifdef CANCELS
 	:: uf_wake(whom, true, s, next)
 #endif
-#ifdef KICKS
-	:: uses[me] -> uf_preempt(s, next)
-#endif
-#ifdef RESIZES
-	:: uses[me] && kicked[me] -> uf_preempt(s, next)
-#endif
 #ifdef EXITS
-	:: break
+	:: atomic { in_user_mode -> leave_user_mode(); uf_lose(s, next) }; break
 #endif
-	od;
-	uf_lose(s, next)
+	od
 }
 
 /* What goes on beside the threads ------------------------------------------ */
@@ -365,6 +414,19 @@ end:	do
 	od
 }
 
+#ifdef KICKS
+/* Any thread that calls UFIBER_IOC_KICK, or a server's timer. */
+active proctype kicker()
+{
+	byte whom;
+
+	do
+	:: uf_kick(whom)
+	:: break
+	od
+}
+#endif
+
 #ifdef RESIZES
 /* The last server is retired and put into use again, as often as it likes. */
 active proctype resizer()
@@ -372,7 +434,7 @@ active proctype resizer()
 	byte s, next, poller;
 
 	do
-	:: nr_servers == SERVERS -> uf_retire_server(s)
+	:: nr_servers == SERVERS -> uf_retire_server(s, next)
 	:: nr_servers < SERVERS -> uf_add_server(s, next)
 	:: break
 	od
@@ -398,7 +460,10 @@ inline check_end(t)
 	require(no_runnable_beside_free_server, uf_user_schedules() || !waits(t) ||
 		state[t] != RUNNABLE || !any_server_is_free);
 	require(no_lost_wake, !waits(t) || state[t] != IDLE || !owed[t]);
-	require(no_lost_cancel, !waits(t) || !waiting[t] || !cancelled[t])
+	require(no_lost_cancel, !waits(t) || !waiting[t] || !cancelled[t]);
+#ifdef MARKS
+	require(no_lost_kick, !uses[t] || !kicked[t])
+#endif
 }
 
 inline check_server_at_end(s)

@@ -22,16 +22,17 @@
 
 /* Memory ----------------------------------------------------------------- */
 
-mtype = { STATE, SERVER, OWNER, NR_RUNNABLE, CANCELLED };
+mtype = { STATE, SERVER, OWNER, NR_RUNNABLE, CANCELLED, KICKED };
 
 /* The store buffer, and whose it is. */
-chan stores = [10] of { mtype, byte, byte };
+chan stores = [12] of { mtype, byte, byte };
 byte stores_of;
 
 /* What is in memory. */
 byte seen_state[THREADS + 1] = IDLE;
 byte seen_server[THREADS + 1];
 bool seen_cancelled[THREADS + 1];
+bool seen_kicked[THREADS + 1];
 byte seen_nr_runnable;
 byte owner[SERVERS + 1];
 
@@ -39,6 +40,11 @@ byte owner[SERVERS + 1];
 #define sees_state()		sees(state[me], seen_state[me])
 #define sees_server()		sees(server[me], seen_server[me])
 #define sees_cancelled()	sees(cancelled[me], seen_cancelled[me])
+#ifdef KICKS
+#define sees_kicked()	sees(kicked[me], seen_kicked[me])
+#else
+#define sees_kicked()	kicked[me]
+#endif
 
 /*
  * Only its thread reads a thread's words without the lock, so what it writes there
@@ -51,6 +57,13 @@ inline store_thread_word(word, seen, t, value)
 	:: else -> stores!word, t, value
 	fi
 }
+
+/* Without KICKS, who reads kicked takes the lock next. */
+#ifdef KICKS
+#define store_kicked(t, value)	store_thread_word(KICKED, seen_kicked[t], t, value)
+#else
+#define store_kicked(t, value)	skip
+#endif
 
 #ifdef POLLS
 #define store_domain_word(word, i, value)	stores!word, i, value
@@ -76,6 +89,7 @@ inline store_reaches_memory(word, i, value)
 	:: word == OWNER -> owner[i] = value
 	:: word == NR_RUNNABLE -> seen_nr_runnable = value
 	:: word == CANCELLED -> seen_cancelled[i] = value
+	:: word == KICKED -> seen_kicked[i] = value
 	fi
 #ifndef ONE_BY_ONE
 	od

@@ -12,7 +12,7 @@
  *   when a thread stands aside: any hand-over may or may not, where the code
  *	counts failures
  *   a call that io_uring interrupts (uf_call_goes_on()): a longer block
- *   priorities: first come, first served stands for any order among RUNNABLE
+ *   which RUNNABLE thread is next: any, where the code goes by priority, then time
  *   INTERRUPT: a block that ends
  *   counters, events, QUERY, memory's end: nobody decides by them
  *
@@ -22,27 +22,33 @@
 /* struct uf_thread; registered, without a server */
 byte state[THREADS + 1] = IDLE;
 byte server[THREADS + 1];
-bool standby[THREADS + 1];
-bool works[THREADS + 1];
 bool waiting[THREADS + 1];
 bool aside[THREADS + 1];
 bool woken[THREADS + 1];
 bool cancelled[THREADS + 1];
+#ifdef MARKS
+bool kicked[THREADS + 1];
+#endif
+#ifdef KICKS
+bool resume_queued[THREADS + 1];
+#endif
 
 /* struct uf_server */
 byte holder[SERVERS + 1];
 
 /* struct uf_domain */
 bool vacant[SERVERS + 1] = true;
-chan runnable = [THREADS] of { byte };
 
-/* Those that stand by and those that wait for work, in no order. */
-#define is_runnable(t)	(runnable??[eval(t)])
-#define is_linked(t)	(standby[t] || works[t] || is_runnable(t))
+/* Its lists, in no order: who is in them. */
+bool runnable[THREADS + 1];
+bool standby[THREADS + 1];
+bool work[THREADS + 1];
+
+#define nr_runnable	count(runnable)
+#define is_linked(t)	(runnable[t] || standby[t] || work[t])
 
 #ifdef RESIZES
 byte nr_servers = SERVERS;
-bool kicked[THREADS + 1];
 #define uf_retires(s)	((s) > nr_servers)
 #else
 #define uf_retires(s)	false
@@ -68,10 +74,10 @@ inline uf_unlink(t)
 {
 	if
 	:: standby[t] -> standby[t] = false
-	:: works[t] -> works[t] = false
-	:: is_runnable(t) ->
-		runnable??eval(t);
-		store_domain_word(NR_RUNNABLE, 0, len(runnable))
+	:: work[t] -> work[t] = false
+	:: runnable[t] ->
+		runnable[t] = false;
+		store_domain_word(NR_RUNNABLE, 0, nr_runnable)
 	fi
 }
 
@@ -110,8 +116,13 @@ inline uf_grant(s, t)
 
 inline uf_forget_kick(t)
 {
-#ifdef RESIZES
-	kicked[t] = false
+#ifdef MARKS
+	if
+	:: kicked[t] ->
+		kicked[t] = false;
+		store_kicked(t, false)
+	:: else
+	fi
 #else
 	skip
 #endif
@@ -137,12 +148,10 @@ inline uf_release(t, new_state, s)
 /* In @next the thread, or NONE. */
 inline uf_first_runnable(next)
 {
-	d_step {
-		if
-		:: len(runnable) > 0 && !uf_user_schedules() -> runnable?<next>
-		:: else -> next = NONE
-		fi
-	}
+	if
+	:: uf_user_schedules() -> next = NONE
+	:: else -> uf_first(runnable, next)
+	fi
 }
 
 /* In @next the thread, or NONE. */
@@ -157,7 +166,7 @@ inline uf_next_holder(next)
 #endif
 #ifdef USER_SCHED
 	if
-	:: !next && len(runnable) > 0 -> uf_first(works, next)
+	:: !next && nr_runnable -> uf_first(work, next)
 	:: else
 	fi
 #endif
@@ -181,18 +190,25 @@ inline uf_pass_on(s, next)
 	fi
 }
 
-/* In @s a server, or NONE. If there are two, nothing tells them apart. */
+/*
+ * In @s a server, or NONE. If both are VACANT nothing tells them apart, but that
+ * one may retire, or that who polled it does not know yet.
+ */
+#if defined(POLLS) || defined(RESIZES)
+#define is_second_choice	true
+#else
+#define is_second_choice	!vacant[1]
+#endif
+
 inline uf_vacant_server(s)
 {
-	d_step {
-		if
-		:: vacant[1] -> s = 1
+	if
+	:: vacant[1] -> s = 1
 #if SERVERS > 1
-		:: !vacant[1] && vacant[2] -> s = 2
+	:: vacant[2] && is_second_choice -> s = 2
 #endif
-		:: else -> s = NONE
-		fi
-	}
+	:: else -> s = NONE
+	fi
 }
 
 #define uf_is_polling(s)	(holder[s] && owner[s] == POLLING(holder[s]))
@@ -242,7 +258,7 @@ inline uf_take_any_polling(t, s)
 	if
 	:: uf_is_polling(1) -> s = 1; uf_take_polling(s, t)
 #if SERVERS > 1
-	:: uf_is_polling(2) -> s = 2; uf_take_polling(s, t)
+	:: uf_is_polling(2) && !uf_retires(2) -> s = 2; uf_take_polling(s, t)
 #endif
 	:: else -> s = NONE
 	fi
@@ -273,17 +289,17 @@ inline uf_take_free(t, s)
 inline uf_queue_runnable(t)
 {
 	d_step {
+		require(in_one_list, !is_linked(t));
 		uf_set_state(t, RUNNABLE);
-		runnable!t;
-		store_domain_word(NR_RUNNABLE, 0, len(runnable))	/* (a) */
+		runnable[t] = true;
+		store_domain_word(NR_RUNNABLE, 0, nr_runnable)		/* (a) */
 	}
 }
 
-/* Its irq_work is queued after unlocking here: interrupts are off until then. */
 inline uf_rouse(s)
 {
 #ifdef USER_SCHED
-	uf_first(works, idle);
+	uf_first(work, idle);
 	if
 	:: idle -> uf_vacant_server(s)
 	:: else -> s = NONE
@@ -329,8 +345,9 @@ inline uf_take_or_queue(t, s)
 
 inline uf_queue_standby(t, flags)
 {
+	require(in_one_list, !is_linked(t));
 	if
-	:: flags & WORK -> works[t] = true
+	:: flags & WORK -> work[t] = true
 	:: else -> standby[t] = true
 	fi
 }
@@ -339,37 +356,34 @@ inline uf_queue_standby(t, flags)
 
 inline uf_block(s, next, critical)
 {
-	atomic {
-		leave_user_mode();
-		raw_spin_lock();
+	raw_spin_lock();
+	if
+	:: server[me] && uf_is_polling(server[me]) ->
+		/* Nobody takes it if it retires, so it is lost here. */
 		if
-		:: server[me] && uf_is_polling(server[me]) ->
-			/* Nobody takes it if it retires, so it is lost here. */
-			if
-			:: uf_retires(server[me]) -> s = server[me]; uf_rob(s, OFFLINE)
-			:: else
-			fi
-		:: server[me] && critical && !uf_is_polling(server[me])
-		:: server[me] && !critical && !uf_is_polling(server[me]) ->
-			uf_release(me, BLOCKED, s);
-			uf_pass_on(s, next)
+		:: uf_retires(server[me]) -> s = server[me]; uf_rob(s, OFFLINE)
+		:: else
+		fi
+	:: server[me] && critical && !uf_is_polling(server[me])
+	:: server[me] && !critical && !uf_is_polling(server[me]) ->
+		uf_release(me, BLOCKED, s);
+		uf_pass_on(s, next)
 #ifndef BUG_BLOCK_STAYS_RUNNABLE
-		:: !server[me] && state[me] == RUNNABLE ->
-			uf_dequeue(me);
-			uf_set_state(me, BLOCKED)
+	:: !server[me] && state[me] == RUNNABLE ->
+		uf_dequeue(me);
+		uf_set_state(me, BLOCKED)
 #endif
-		:: else
-		fi;
-		raw_spin_unlock();
-		s = NONE;
+	:: else
+	fi;
+	raw_spin_unlock();
+	s = NONE;
 #ifndef BUG_BLOCK_FORGETS_WAKE
-		if
-		:: next -> irq_work_queue(next)
-		:: else
-		fi;
+	if
+	:: next -> irq_work_queue(next)
+	:: else
+	fi;
 #endif
-		next = NONE
-	}
+	next = NONE
 }
 
 /* thread.c --------------------------------------------------------------- */
@@ -389,24 +403,21 @@ inline uf_leave(t, s, next)
 /* At its first switch as PF_EXITING. */
 inline uf_lose(s, next)
 {
-	atomic {
-		leave_user_mode();
-		raw_spin_lock();
-		uf_leave(me, s, next);
-		raw_spin_unlock();
-		s = NONE;
-		if
-		:: next -> irq_work_queue(next)
-		:: else
-		fi;
-		next = NONE
-	}
+	raw_spin_lock();
+	uf_leave(me, s, next);
+	raw_spin_unlock();
+	s = NONE;
+	if
+	:: next -> irq_work_queue(next)
+	:: else
+	fi;
+	next = NONE
 }
 
 /* hold.c ----------------------------------------------------------------- */
 
-/* One step with its caller's return to user mode, if it does not hold the thread. */
-inline uf_unblock(s)
+/* In @over whether the thread goes on to user mode. */
+inline uf_unblock(s, over)
 {
 	raw_spin_lock();
 	if
@@ -414,6 +425,7 @@ inline uf_unblock(s)
 	:: else
 	fi;
 	s = NONE;
+	over = (state[me] != RUNNABLE);
 	raw_spin_unlock()
 }
 
@@ -431,23 +443,6 @@ inline uf_sleep_held()
 	od
 }
 
-/* A signal takes the thread to user mode RUNNABLE. */
-inline uf_hold(s)
-{
-	atomic {
-		uf_unblock(s);
-		over = (state[me] != RUNNABLE);
-		if
-		:: over -> return_to_user()
-		:: else
-		fi
-	}
-	if
-	:: over -> over = false
-	:: else -> uf_sleep_held(); atomic { return_to_user() }
-	fi
-}
-
 /* kick.c; hold.c ---------------------------------------------------------- */
 
 /* In @next the thread to wake, or NONE. */
@@ -455,9 +450,9 @@ inline uf_make_way(s, next)
 {
 	uf_next_holder(next);
 	if
-	:: server[me] && !uf_retires(server[me]) && !next && !anyone_waits_for_work ->
+	:: server[me] && !uf_retires(server[me]) && !next && !anyone(work) ->
 		uf_forget_kick(me)
-	:: server[me] && (uf_retires(server[me]) || next || anyone_waits_for_work) ->
+	:: server[me] && (uf_retires(server[me]) || next || anyone(work)) ->
 		uf_release(me, RUNNABLE, s);
 #ifndef BUG_MAKE_WAY_KEEPS_SERVER
 		uf_pass_on(s, next);
@@ -472,36 +467,111 @@ inline uf_make_way(s, next)
 	s = NONE
 }
 
-/* Kicked, or its quantum is over, and out of the critical section. */
-inline uf_preempt(s, next)
+/* In @over whether the thread goes on to user mode. */
+inline uf_preempt(s, next, over)
+{
+	raw_spin_lock();
+	if
+	:: kicked[me] -> uf_make_way(s, next)
+	:: else
+	fi;
+	over = (state[me] != RUNNABLE);
+	raw_spin_unlock();
+	if
+	:: next -> wake_up_process(next); next = NONE
+	:: else
+	fi
+}
+
+/*
+ * A thread that is kicked holds a server: uf_unblock() finds nothing to do after
+ * uf_preempt(), and so is left out there. A signal takes the thread to user mode
+ * RUNNABLE.
+ */
+inline uf_hold(s, next, over)
 {
 	atomic {
-		leave_user_mode();
-		raw_spin_lock();
-		uf_make_way(s, next);
-		over = (state[me] != RUNNABLE);
-		raw_spin_unlock();
 		if
-		:: over && !next -> return_to_user()
-		:: else
-		fi
-	}
-	if
-	:: next -> atomic {
-		wake_up_process(next);
-		next = NONE;
+#ifdef MARKS
+		:: sees_kicked() -> leave_user_mode(); uf_preempt(s, next, over)	/* (d) */
+#endif
+		:: else -> uf_unblock(s, over)
+		fi;
 		if
 		:: over -> return_to_user()
 		:: else
 		fi
-	   }
-	:: else
-	fi;
+	}
 	if
 	:: over -> over = false
 	:: else -> uf_sleep_held(); atomic { return_to_user() }
 	fi
 }
+
+/* compat/resume_task_work.c ------------------------------------------------- */
+
+/* The work is queued if resume_queued says so; only kicks need to know. */
+inline uf_resume_run(s, next, over)
+{
+#ifdef KICKS
+#ifdef BUG_HOLD_LOOKS_FIRST
+	atomic { leave_user_mode(); over = sees_kicked() }
+#endif
+	atomic { leave_user_mode(); smp_mb(); resume_queued[me] = false }	/* (c) */
+#endif
+#ifndef BUG_HOLD_LOOKS_FIRST
+	uf_hold(s, next, over)
+#else
+	if
+	:: over -> over = false; uf_hold(s, next, over)
+	:: else -> atomic { return_to_user() }
+	fi
+#endif
+}
+
+#ifdef KICKS
+/* What uf_sched_in() calls if the thread has blocked. */
+#define uf_resume_queue()	atomic { smp_mb(); resume_queued[me] = true }
+/* By xchg(). */
+#define uf_resume_kick(t)	smp_mb(); resume_queued[t] = true	/* (b) */
+#endif
+
+#ifdef MARKS
+/* What UFIBER_IOC_KICK and RESIZE do under the lock. */
+inline mark(t)
+{
+	kicked[t] = true;						/* (a) */
+	store_kicked(t, true)
+}
+#endif
+
+#ifdef KICKS
+inline uf_kick(t)
+{
+	atomic {
+		choose_any(t);
+#ifdef BUG_KICK_NUDGES_FIRST
+		uf_resume_kick(t)
+	}
+	atomic {
+#endif
+		raw_spin_lock();
+		if
+		:: state[t] == RUNNING -> mark(t)
+		:: else -> t = NONE
+		fi;
+		raw_spin_unlock()
+	}
+#ifndef BUG_KICK_NUDGES_FIRST
+	if
+	:: t -> atomic { uf_resume_kick(t); t = NONE }
+	:: else
+	fi
+#else
+	t = NONE
+#endif
+}
+#endif
 
 /* resize.c ---------------------------------------------------------------- */
 
@@ -514,7 +584,7 @@ inline uf_add_server(s, next)
 		s = nr_servers;
 #ifndef BUG_ADD_FORGETS_POLLER
 		if
-		:: holder[s] && len(runnable) > 0 -> uf_rob(s, VACANT)
+		:: holder[s] && nr_runnable -> uf_rob(s, VACANT)
 		:: else
 		fi;
 #endif
@@ -531,7 +601,7 @@ inline uf_add_server(s, next)
 	fi
 }
 
-inline uf_retire_server(s)
+inline uf_retire_server(s, next)
 {
 	atomic {
 		raw_spin_lock();
@@ -544,11 +614,12 @@ inline uf_retire_server(s)
 		:: else ->
 			uf_rob(s, OFFLINE);
 			if
-			:: !s -> kicked[holder[nr_servers + 1]] = true
+			:: !s -> next = holder[nr_servers + 1]; mark(next)
 			:: else
 			fi
 		fi;
 		s = NONE;
+		next = NONE;
 		raw_spin_unlock()
 	}
 }

@@ -15,7 +15,7 @@ inline uf_keeps_server(flags, next, keeps)
 {
 	uf_first_runnable(next);
 	keeps = (flags & STANDBY) && server[me] && !uf_retires(server[me]) &&
-		((flags & WORK) -> len(runnable) > 0 : !next);
+		((flags & WORK) -> nr_runnable > 0 : !next);
 	next = NONE
 }
 
@@ -60,7 +60,7 @@ inline uf_stand_by(flags, s)
 {
 	s = NONE;
 	if
-	:: !(flags & WORK) || len(runnable) > 0 -> uf_vacant_server(s)
+	:: !(flags & WORK) || nr_runnable -> uf_vacant_server(s)
 	:: else
 	fi;
 	if
@@ -217,8 +217,7 @@ inline uf_end_wait(flags, s, ret, over)
 			fi;
 			expired = false;
 			if
-			:: state[me] == RUNNABLE && !(flags & WAIT_RUNNABLE) ->
-				wake_is_settled(me)
+			:: state[me] == RUNNABLE -> wake_is_settled(me)
 			:: else
 			fi;
 			uf_dequeue(me);
