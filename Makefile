@@ -102,7 +102,7 @@ $(BUILT_KERNELS:%=built-%): built-%:
 		UFIBER_HOOK=sched_switch
 
 check:
-	@$(DEPS) build vm demo bench trace
+	@$(DEPS) build vm demo bench trace model
 	@$(MAKE) --no-print-directory all
 	@tools/check/run
 

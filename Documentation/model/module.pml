@@ -5,16 +5,13 @@
  * raw_spin_unlock() is one step for all who lock; those who read without the lock
  * see its stores come out of the store buffer.
  *
- * Left out, and why that hides nothing:
+ * What is left out, and why that hides nothing, is in Documentation/model.rst. Choices:
  *
  *   which VACANT or POLLING server is taken, and which standby thread is given
  *	one: any, where the code prefers one for its caches
  *   when a thread stands aside: any hand-over may or may not, where the code
  *	counts failures
- *   a call that io_uring interrupts (uf_call_goes_on()): a longer block
  *   which RUNNABLE thread is next: any, where the code goes by priority, then time
- *   INTERRUPT: a block that ends
- *   counters, events, QUERY, memory's end: nobody decides by them
  *
  * BUG_ macros are seeded bugs, see tools/model/run.
  */
@@ -137,7 +134,9 @@ inline uf_release(t, new_state, s)
 		if
 		:: s ->
 			uf_forget_kick(t);
+#ifndef BUG_RELEASE_KEEPS_SERVER
 			server[t] = NONE;
+#endif
 			holder[s] = NONE;
 			store_thread_word(SERVER, seen_server[t], t, NONE)
 		:: else
@@ -370,7 +369,9 @@ inline uf_block(s, next, critical)
 		uf_pass_on(s, next)
 #ifndef BUG_BLOCK_STAYS_RUNNABLE
 	:: !server[me] && state[me] == RUNNABLE ->
+#ifndef BUG_BLOCK_STAYS_QUEUED
 		uf_dequeue(me);
+#endif
 		uf_set_state(me, BLOCKED)
 #endif
 	:: else

@@ -3,11 +3,13 @@
  * The calls that sleep and wake, as kmod/wait.c has them: see module.pml.
  */
 
-#ifndef BUG_HANDOVER_TO_ANY
+#if defined(BUG_HANDOVER_TO_ANY)
+#define uf_accepts_server(t)	(!server[t] && state[t] != FREE)
+#elif defined(BUG_HANDOVER_TO_HOLDER)
+#define uf_accepts_server(t)	(state[t] != IDLE || waiting[t])
+#else
 #define uf_accepts_server(t) \
 	(state[t] == RUNNABLE || (state[t] == IDLE && waiting[t]))
-#else
-#define uf_accepts_server(t)	(!server[t] && state[t] != FREE)
 #endif
 
 /* In @keeps. */
@@ -84,7 +86,11 @@ inline uf_begin_runnable(flags, s, next)
 	:: else
 	fi;
 	if
+#ifndef BUG_WAIT_QUEUES_AGAIN
 	:: !server[me] && !is_linked(me) -> uf_take_or_queue(me, s)
+#else
+	:: !server[me] -> uf_take_or_queue(me, s)
+#endif
 	:: else
 	fi
 }
@@ -394,7 +400,11 @@ inline uf_wake(t, cancel, s, next)
 		:: state[t] != FREE && cancel ->
 			cancelled[t] = true;
 			store_thread_word(CANCELLED, seen_cancelled[t], t, true);
+#ifndef BUG_CANCEL_WAKES_NOBODY
 			next = (waiting[t] -> t : NONE)
+#else
+			next = NONE
+#endif
 		:: state[t] != FREE && !cancel ->
 			wake_is_owed(t);
 			uf_end_idle(t, s, next)
