@@ -9,6 +9,10 @@
 #include "uf_scene.h"
 #include <sys/mman.h>
 
+/* Unloading waits for grace periods, many times over. */
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT	300
+
 #define DEBUGFS		"/sys/kernel/debug/"
 /* More allocations than any call makes. */
 #define MANY		2000
@@ -149,9 +153,13 @@ TEST(setup)
 	UF_REFS_BACK();
 }
 
+/* Where no page table is yet: that is allocated, too. */
+#define FAR	((void *)(1UL << 40))
+
 static long do_mmap(void)
 {
-	d.map = mmap(NULL, d.setup.mmap_size, PROT_READ | PROT_WRITE, MAP_SHARED, d.fd, 0);
+	d.map = mmap(FAR, d.setup.mmap_size, PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_FIXED_NOREPLACE, d.fd, 0);
 	return d.map == MAP_FAILED ? -errno : 0;
 }
 
@@ -246,6 +254,58 @@ TEST(running)
 	fail_nth(0);
 	ASSERT_AGREES(&d);
 	uf_close(&d);
+	UF_REFS_BACK();
+}
+
+/* ---------------------------------------------------------------- loading */
+
+/* As many of the last allocations of loading a module as its own may be. */
+#define LAST	60
+
+static long do_load(unsigned int nth, unsigned int *made)
+{
+	char text[12] = "";
+	int fd = uf_module_open();
+	long ret;
+
+	if (fd < 0)
+		return fd;
+	fail_nth(nth);
+	ret = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
+	pread(fail_fd, text, sizeof(text) - 1, 0);
+	fail_nth(0);
+	*made = nth - atoi(text);
+	close(fd);
+	return ret;
+}
+
+/* Of those that the kernel makes first for a module, any that it is, none is ours. */
+TEST(loading)
+{
+	unsigned int made, unused, n, failed = 0;
+	long ret;
+
+	BEGIN();
+	if (uf_refcnt() || !getenv("UFIBER_VM"))
+		SKIP(return, "somebody else may use the module");
+	uf_other_cpus("0");
+	ASSERT_EQ(0, syscall(SYS_delete_module, "ufiber", O_NONBLOCK));
+	ASSERT_EQ(0, do_load(1000000, &made));
+	for (n = made; n && n + LAST > made; n--) {
+		ASSERT_EQ(0, syscall(SYS_delete_module, "ufiber", O_NONBLOCK));
+		ret = do_load(n, &unused);
+		if (!ret)
+			continue;
+		failed++;
+		ASSERT_TRUE(is_denial(ret)) TH_LOG("allocation %u: %ld", n, ret);
+		ASSERT_EQ(-1, uf_refcnt());
+		ASSERT_NE(0, access(UFIBER_DEVICE, F_OK));
+		ASSERT_EQ(0, do_load(1000000, &unused));
+	}
+	uf_other_cpus("1");
+	TH_LOG("%u of the last %u failed", failed, made - n);
+	EXPECT_LT(0, failed);
+	ASSERT_TRUE(uf_await(NULL, uf_device_is_there, NULL, "the device"));
 	UF_REFS_BACK();
 }
 

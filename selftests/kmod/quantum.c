@@ -353,6 +353,25 @@ TEST(arguments)
 	ASSERT_AGREES(&d);
 }
 
+/* A period is begun again while, now and then, it is about to end. */
+TEST(set_again_and_again)
+{
+	__u64 end;
+	int i;
+
+	UF_OPEN(&d, 1, 4);
+	UF_SPAWN_RUNNING(&d, &a);
+	d.servers[0].waiting = 1;
+	UF_SPIN(&a);
+	for (i = 0; i < 1000; i++) {
+		ASSERT_EQ(0, uf_quantum(&d, UFIBER_NONE, UFIBER_MIN_QUANTUM));
+		end = uf_now() + UFIBER_MIN_QUANTUM - 100000 + 250 * i;
+		while (uf_now() < end)
+			;
+	}
+	ASSERT_TRUE(uf_await_turns(&a));
+}
+
 /* ------------------------------------------------------------------- ends */
 
 /* Its timer runs when the holder goes: by itself, or with the domain. */

@@ -230,6 +230,24 @@ TEST(ids_are_used_again)
 	ASSERT_STATE(&b, RUNNING, 0);
 }
 
+/* Its domain has just been closed: it can join another, switched out since or not. */
+TEST(after_its_domain_was_closed)
+{
+	struct ufiber_register reg = { .size = sizeof(reg) };
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		UF_OPEN(&d, 1, 4);
+		UF_OPEN(&other, 1, 4);
+		ASSERT_EQ(0, uf_ioctl(d.fd, UFIBER_IOC_REGISTER, &reg));
+		uf_close(&d);
+		ASSERT_EQ(0, uf_ioctl(other.fd, UFIBER_IOC_REGISTER, &reg));
+		EXPECT_EQ(1, nr_threads(&other));
+		ASSERT_EQ(0, uf_ioctl(other.fd, UFIBER_IOC_UNREGISTER, NULL));
+		uf_close(&other);
+	}
+}
+
 /* Many at once: every id is different, the count is right, and all can leave. */
 TEST(many)
 {

@@ -365,6 +365,19 @@ TEST(retiring_blocks)
 	ASSERT_SERVER(&d, 0, HELD, t[1].id);
 }
 
+/* Nobody may take it from a poller that sleeps, so it is lost at once. */
+TEST(retiring_polls)
+{
+	RETIRING();
+	uf_order(&t[1], do_poll, (long)&d.servers[1].owner, (long)fds[0]);
+	ASSERT_TRUE(uf_await_sleep(&t[1], SYS_read));
+	ASSERT_STATE(&t[1], IDLE, 0);
+	ASSERT_SERVER(&d, 1, OFFLINE, NONE);
+	ASSERT_STATE(&b, IDLE, Q_STANDBY);
+	EXPECT_EQ(0, uf_put(fds[1]));
+	ASSERT_DONE(0, &t[1]);
+}
+
 TEST(retiring_parks)
 {
 	RETIRING();

@@ -194,7 +194,7 @@ bool uf_await_refs(void)
  * in the middle of that: "Oops: int3" where there is no int3 any more. So the
  * others are taken offline for it.
  */
-static void other_cpus(const char *online)
+void uf_other_cpus(const char *online)
 {
 	char path[64];
 	int cpu, fd;
@@ -210,17 +210,16 @@ static void other_cpus(const char *online)
 	}
 }
 
-static bool device_is_there(void *unused)
+bool uf_device_is_there(void *unused)
 {
 	return !access(UFIBER_DEVICE, R_OK | W_OK);
 }
 
-long uf_module_reload(void)
+int uf_module_open(void)
 {
 	const char *ko = getenv("UFIBER_KO");
 	struct utsname uts;
 	char path[4096];
-	long ret = 0;
 	int fd;
 
 	if (!ko) {
@@ -229,15 +228,23 @@ long uf_module_reload(void)
 		ko = path;
 	}
 	fd = open(ko, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+long uf_module_reload(void)
+{
+	int fd = uf_module_open();
+	long ret = 0;
+
 	if (fd < 0)
-		return -errno;
-	other_cpus("0");
+		return fd;
+	uf_other_cpus("0");
 	if (syscall(SYS_delete_module, "ufiber", O_NONBLOCK) ||
 	    syscall(SYS_finit_module, fd, "", 0))
 		ret = -errno;
-	other_cpus("1");
+	uf_other_cpus("1");
 	close(fd);
-	if (!ret && !uf_await(NULL, device_is_there, NULL, "the device"))
+	if (!ret && !uf_await(NULL, uf_device_is_there, NULL, "the device"))
 		ret = -ENODEV;
 	return ret;
 }

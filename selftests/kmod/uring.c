@@ -473,7 +473,10 @@ TEST(standby)
 
 /* --------------------------------------------------------------- POLLING */
 
-/* As an idle server sleeps. 1 if it is still ours afterwards, 0 if not. */
+/*
+ * As an idle server sleeps, until there are args[1] completions, or one. 1 if it is
+ * still ours afterwards, 0 if not.
+ */
 static long do_poll_ring(long *args)
 {
 	__u32 *owner = (__u32 *)args[0];
@@ -483,7 +486,8 @@ static long do_poll_ring(long *args)
 	if (!__atomic_compare_exchange_n(owner, &held, polling, false,
 					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		return -EINVAL;
-	if (syscall(SYS_io_uring_enter, ring.ring_fd, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0) < 0)
+	if (syscall(SYS_io_uring_enter, ring.ring_fd, 0, args[1] ?: 1,
+		    IORING_ENTER_GETEVENTS, NULL, 0) < 0)
 		return -errno;
 	held = UFIBER_OWNER(UFIBER_SERVER_HELD, uf_self->id);
 	return __atomic_compare_exchange_n(owner, &polling, held, false,
@@ -511,6 +515,32 @@ TEST(poller_keeps_its_server)
 	ASSERT_SERVER(&d, 0, HELD, a.id);
 	EXPECT_EQ(0, d.threads[a.id].blocks);
 	EXPECT_EQ(1, d.servers[0].grants);
+}
+
+/* In the call others may take its server, but the kick does not; when it is back. */
+TEST(kicked_while_it_polls)
+{
+	BEGIN(1);
+	UF_SPAWN_RUNNING(&d, &a);
+	UF_SPAWN_WAITING(&d, &b, STANDBY);
+	ASSERT_EQ(N, uf_call(&a, do_submit, (long)N));
+	uf_order(&a, do_poll_ring, (long)&d.servers[0].owner, 2L);
+	ASSERT_TRUE(uf_await_sleep(&a, SYS_io_uring_enter));
+	EXPECT_EQ(0, uf_kick(&a));
+	/* It is awake for this one, and sleeps again. */
+	ASSERT_EQ(0, let_end(0));
+	ASSERT_TRUE(uf_await(&d, has_completion, NULL, "a completion"));
+	ASSERT_TRUE(uf_await_sleep(&a, SYS_io_uring_enter));
+	ASSERT_SERVER(&d, 0, POLLING, a.id);
+	ASSERT_STATE(&b, IDLE, Q_STANDBY);
+	EXPECT_EQ(0, d.threads[a.id].preempts);
+	ASSERT_EQ(0, let_end(1));
+	ASSERT_DONE(0, &b);
+	ASSERT_STATE(&a, RUNNABLE, Q_HELD);
+	EXPECT_EQ(1, d.threads[a.id].preempts);
+	uf_post_wait(&b, 0, 0, 0);
+	ASSERT_DONE(0, &a);
+	ASSERT_STATE(&a, RUNNING, 0);
 }
 
 TEST(taken_polling_server)
