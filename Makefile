@@ -53,6 +53,7 @@ kmod-install: kmod
 		$(if $(KERNEL),KDIR=$(call headers,$(KERNEL))) $(if $(KDIR),KDIR=$(KDIR))
 
 kmod-all: $(KERNELS:%=kmod-%) $(KERNELS:%=kmod-fput-%) $(KERNELS:%=kmod-sched_switch-%)
+kmod-all: kmod-delay-6.12
 
 $(KERNELS:%=kmod-%): kmod-%:
 	@$(MAKE) --no-print-directory -s -C kmod W=1 KDIR=$(call headers,$*)
@@ -66,6 +67,11 @@ $(KERNELS:%=kmod-fput-%): kmod-fput-%:
 $(KERNELS:%=kmod-sched_switch-%): kmod-sched_switch-%:
 	@$(MAKE) --no-print-directory -s -C kmod W=1 KDIR=$(call headers,$*) \
 		UFIBER_HOOK=sched_switch
+
+# With delay points, for tools/races/run.
+$(KERNELS:%=kmod-delay-%): kmod-delay-%:
+	@$(MAKE) --no-print-directory -s -C kmod W=1 KDIR=$(call headers,$*) \
+		UFIBER_DELAY=y
 
 lib:
 	@$(MAKE) --no-print-directory -C lib
@@ -111,6 +117,7 @@ check-long:
 	@$(MAKE) --no-print-directory all
 	@set -e; for k in $(BUILT_KERNELS); do $(MAKE) --no-print-directory built-$$k; done
 	@$(MAKE) --no-print-directory kmod-kcov
+	@$(MAKE) --no-print-directory kmod KERNEL=debug UFIBER_DELAY=y
 	@tools/check/run --long
 
 coverage:
@@ -167,3 +174,4 @@ clean:
 .PHONY: demo check check-long model coverage fuzz kmod-kcov lint clean
 .PHONY: bench-kernel bench-kernel-profile bench-switch
 .PHONY: $(KERNELS:%=kmod-%) $(KERNELS:%=kmod-fput-%) $(KERNELS:%=kmod-sched_switch-%)
+.PHONY: $(KERNELS:%=kmod-delay-%)

@@ -22,6 +22,7 @@ static void uf_block(struct uf_thread *thread)
 	struct uf_thread *next = NULL;
 	struct uf_server *server;
 
+	uf_delay(UF_DELAY_BLOCK);
 	raw_spin_lock(&domain->lock);
 	uf_look_at_clock(domain);
 	server = thread->server;
@@ -58,6 +59,7 @@ static void uf_block(struct uf_thread *thread)
 	thread->loose = false;
 out:
 	raw_spin_unlock(&domain->lock);
+	uf_delay(UF_DELAY_BLOCKED);
 	if (next)
 		irq_work_queue(&next->wake_irq);
 }
@@ -68,10 +70,12 @@ static void uf_lose(struct uf_thread *thread)
 	struct uf_domain *domain = thread->domain;
 	struct uf_thread *next;
 
+	uf_delay(UF_DELAY_LOSE);
 	raw_spin_lock(&domain->lock);
 	uf_look_at_clock(domain);
 	next = uf_leave(thread);
 	raw_spin_unlock(&domain->lock);
+	uf_delay(UF_DELAY_LOST);
 	if (next)
 		irq_work_queue(&next->wake_irq);
 }
@@ -112,6 +116,7 @@ void uf_sched_out(struct uf_thread *thread)
  */
 void uf_sched_in(struct uf_thread *thread)
 {
+	uf_delay(UF_DELAY_SCHED_IN);
 	if (READ_ONCE(thread->state) == UFIBER_THREAD_BLOCKED ||
 	    unlikely(READ_ONCE(thread->left) || READ_ONCE(thread->kicked)))
 		uf_resume_queue(thread);

@@ -182,6 +182,7 @@ void uf_domain_close(struct uf_domain *domain)
 		runnable = thread && thread->state == UFIBER_THREAD_RUNNABLE;
 		next = thread ? uf_leave(thread) : NULL;
 		uf_unlock(domain);
+		uf_delay(UF_DELAY_CLOSE);
 		if (runnable)
 			uf_thread_wake(thread);
 		if (next)

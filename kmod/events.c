@@ -52,6 +52,7 @@ void uf_events_destroy(struct uf_domain *domain)
 /* An event has been written; under domain->lock, in any context. */
 void uf_events_notify(struct uf_domain *domain)
 {
+	uf_delay(UF_DELAY_NOTIFY);
 	smp_mb();	/* between (a) and (b) above */
 	if (READ_ONCE(domain->listening))
 		irq_work_queue(&domain->notify);
@@ -62,6 +63,7 @@ void uf_events_listen(struct uf_domain *domain)
 {
 	WRITE_ONCE(domain->listening, true);
 	smp_mb();	/* between (c) and (d) above */
+	uf_delay(UF_DELAY_LISTEN);
 }
 
 /* UFIBER_IOC_EVENTFD. Task context. */

@@ -90,8 +90,10 @@ enum hrtimer_restart uf_recheck(struct hrtimer *timer)
 
 	if (current == thread->task &&
 	    (READ_ONCE(thread->state) == UFIBER_THREAD_BLOCKED ||
-	     READ_ONCE(thread->kicked)))
+	     READ_ONCE(thread->kicked))) {
+		uf_delay(UF_DELAY_RECHECK);
 		uf_resume_kick(thread);
+	}
 	return HRTIMER_NORESTART;
 }
 
@@ -134,6 +136,7 @@ static bool uf_unblock(struct uf_thread *thread)
 	}
 	running = thread->left || thread->state != UFIBER_THREAD_RUNNABLE;
 	uf_unlock(domain);
+	uf_delay(UF_DELAY_UNBLOCKED);
 	if (running)
 		uf_quantum_sched_in(thread);
 	else
@@ -158,6 +161,7 @@ static void uf_preempt(struct uf_thread *thread)
 			next = uf_make_way(thread, UFIBER_REASON_PREEMPTED);
 	}
 	uf_unlock(domain);
+	uf_delay(UF_DELAY_PREEMPTED);
 	if (next)
 		uf_thread_wake(next);
 	rcu_read_unlock();
@@ -173,9 +177,11 @@ static void uf_sleep_held(struct uf_thread *thread)
 {
 	for (;;) {
 		set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);
+		uf_delay(UF_DELAY_HELD_LOOK);
 		if (READ_ONCE(thread->state) != UFIBER_THREAD_RUNNABLE ||
 		    signal_pending(current))
 			break;
+		uf_delay(UF_DELAY_HELD_SLEEP);
 		schedule();
 	}
 	__set_current_state(TASK_RUNNING);
@@ -192,12 +198,14 @@ void uf_hold(struct uf_thread *thread, bool more_work)
 {
 	if (current->flags & PF_EXITING)
 		return;
+	uf_delay(UF_DELAY_HOLD);
 	if (READ_ONCE(thread->left)) {
 		uf_thread_detach(thread);
 		return;
 	}
 	if (READ_ONCE(thread->state) == UFIBER_THREAD_BLOCKED &&
 	    uf_call_goes_on(thread)) {
+		uf_delay(UF_DELAY_GOES_ON);
 		uf_look_again(thread);
 		return;
 	}
@@ -213,6 +221,7 @@ void uf_hold(struct uf_thread *thread, bool more_work)
 	if (!more_work) {
 		thread->held = true;
 		uf_sleep_held(thread);
+		uf_delay(UF_DELAY_HELD_END);
 		thread->held = false;
 	}
 	if (READ_ONCE(thread->left)) {

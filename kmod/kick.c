@@ -70,6 +70,7 @@ int uf_kick(struct uf_domain *domain, u32 id)
 		trace_ufiber_kick(thread, UF_KICK_CALL);
 	}
 	uf_unlock(domain);
+	uf_delay(UF_DELAY_KICK);
 	if (!ret)
 		uf_resume_kick(thread);
 	rcu_read_unlock();
@@ -112,6 +113,7 @@ int uf_interrupt(struct uf_domain *domain, u32 id)
 		set_tsk_thread_flag(thread->task, TIF_NOTIFY_SIGNAL);
 	}
 	uf_unlock(domain);
+	uf_delay(UF_DELAY_INTERRUPT);
 	if (!ret)
 		uf_wake_interruptible(thread->task);
 	rcu_read_unlock();

@@ -54,6 +54,7 @@ static struct uf_thread *uf_quantum_check(struct uf_server *server)
 /* No lock held, but perhaps a rq lock. */
 static void uf_quantum_start(struct uf_server *server)
 {
+	uf_delay(UF_DELAY_QUANTUM_START);
 	hrtimer_start(&server->timer, ns_to_ktime(READ_ONCE(server->quantum)),
 		      HRTIMER_MODE_REL_HARD);
 }
@@ -73,6 +74,7 @@ static enum hrtimer_restart uf_quantum_expire(struct hrtimer *timer)
 	if (again)
 		kick = uf_quantum_check(server);
 	raw_spin_unlock_irqrestore(&domain->lock, flags);
+	uf_delay(UF_DELAY_QUANTUM);
 	if (kick)
 		uf_resume_kick(kick);
 	rcu_read_unlock();

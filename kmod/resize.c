@@ -37,6 +37,7 @@ static void uf_add_server(struct uf_domain *domain)
 	    (uf_first_runnable(domain) && uf_rob(server, 0)))
 		next = uf_pass_on(domain, server);
 	uf_unlock(domain);
+	uf_delay(UF_DELAY_RESIZE);
 	if (next)
 		uf_thread_wake(next);
 	rcu_read_unlock();
@@ -61,6 +62,7 @@ static void uf_retire_server(struct uf_domain *domain)
 		trace_ufiber_kick(holder, UF_KICK_RESIZE);
 	}
 	uf_unlock(domain);
+	uf_delay(UF_DELAY_RESIZE);
 	if (holder)
 		uf_resume_kick(holder);
 	rcu_read_unlock();

@@ -35,6 +35,7 @@ void uf_event(struct uf_thread *thread, enum ufiber_reason reason, u32 server)
 	event->reason = reason;
 	event->server = server;
 	event->reserved = 0;
+	uf_delay(UF_DELAY_EVENT);
 	/* (c) */
 	smp_store_release(&domain->shared->ring_tail, ++domain->ring_tail);
 	uf_events_notify(domain);

@@ -44,6 +44,7 @@ static __always_inline void uf_own(struct uf_server *server, struct uf_thread *t
 	server->blocked = 0;
 	WRITE_ONCE(thread->server, server);
 	WRITE_ONCE(thread->shared->server, server->id);
+	uf_delay(UF_DELAY_OWN);
 	uf_set_state(thread, UFIBER_THREAD_RUNNING);
 	WRITE_ONCE(server->shared->grants, ++server->grants);
 	trace_ufiber_grant(thread, server);
@@ -58,6 +59,7 @@ void uf_grant(struct uf_server *server, struct uf_thread *thread)
 	uf_dequeue(thread);
 	__clear_bit(server->id, domain->vacant);
 	uf_own(server, thread);
+	uf_delay(UF_DELAY_GRANT);
 	/* Last, so that who reads it finds the thread's words set. */
 	smp_store_release(&server->shared->owner,
 			  UFIBER_OWNER(UFIBER_SERVER_HELD, thread->id));
@@ -72,6 +74,7 @@ struct uf_server *uf_release(struct uf_thread *thread,
 	uf_set_state(thread, state);
 	if (!server)
 		return NULL;
+	uf_delay(UF_DELAY_RELEASE);
 	if (unlikely(thread->kicked))
 		uf_forget_kick(thread);
 	WRITE_ONCE(thread->server, NULL);
@@ -127,6 +130,7 @@ struct uf_thread *uf_pass_on(struct uf_domain *domain, struct uf_server *server)
 {
 	struct uf_thread *next;
 
+	uf_delay(UF_DELAY_PASS_ON);
 	if (unlikely(uf_retires(server))) {
 		WRITE_ONCE(server->shared->owner,
 			   UFIBER_OWNER(UFIBER_SERVER_OFFLINE, 0));
@@ -165,10 +169,12 @@ bool uf_rob(struct uf_server *server, u32 owner)
 
 	if (!uf_is_polling(server))
 		return false;
+	uf_delay(UF_DELAY_ROB);
 	if (cmpxchg(&server->shared->owner,
 		    UFIBER_OWNER(UFIBER_SERVER_POLLING, poller->id), owner) !=
 	    UFIBER_OWNER(UFIBER_SERVER_POLLING, poller->id))
 		return false;
+	uf_delay(UF_DELAY_ROBBED);
 	uf_release(poller, UFIBER_THREAD_IDLE);
 	trace_ufiber_idle(poller, server);
 	return true;
@@ -253,6 +259,7 @@ bool uf_take_or_queue(struct uf_thread *thread, enum ufiber_reason reason)
 	lockdep_assert_held(&domain->lock);
 	if (user || !uf_take_free(thread)) {
 		uf_queue_runnable(thread, reason);
+		uf_delay(UF_DELAY_QUEUED);
 		/* Pairs with the poller's compare-and-swap, see above. */
 		smp_mb();
 		if (user || !uf_take_any_polling(thread)) {		/* (b) */

@@ -43,6 +43,7 @@ static void uf_wake_irq(struct irq_work *work)
 
 static void uf_end_irq(struct irq_work *work)
 {
+	uf_delay(UF_DELAY_END);
 	uf_thread_put(container_of(work, struct uf_thread, end_irq));
 }
 
@@ -174,6 +175,7 @@ void uf_thread_unregister(struct uf_thread *thread)
 	uf_lock(domain);
 	next = uf_leave(thread);
 	uf_unlock(domain);
+	uf_delay(UF_DELAY_LEAVE);
 	if (next)
 		uf_thread_wake(next);
 	rcu_read_unlock();
@@ -205,6 +207,7 @@ struct uf_thread *uf_thread_register(struct uf_domain *domain, u64 cookie)
 		uf_thread_put(thread);
 		return ERR_PTR(-ENOSPC);
 	}
+	uf_delay(UF_DELAY_JOIN);
 	thread->attached = true;
 	uf_hook_attach(thread);
 	return thread;

@@ -68,6 +68,7 @@
 #include <uapi/linux/ufiber.h>
 
 #include "compat/compat.h"
+#include "compat/delay.h"
 
 struct pid_namespace;
 struct seq_file;

@@ -68,8 +68,10 @@ static int uf_uring_start(struct uf_domain *domain, struct io_uring_cmd *cmd,
 	list_add_tail(&wait->link, &domain->commands);
 	spin_unlock_irq(&domain->poll.lock);
 	uf_events_listen(domain);
-	if (READ_ONCE(domain->ring_tail) != tail &&
-	    uf_uring_remove(domain, cmd))
+	if (READ_ONCE(domain->ring_tail) == tail)
+		return -EIOCBQUEUED;
+	uf_delay(UF_DELAY_URING_START);
+	if (uf_uring_remove(domain, cmd))
 		io_uring_cmd_done(cmd, 0, 0, issue_flags);
 	return -EIOCBQUEUED;
 }
@@ -81,6 +83,7 @@ int uf_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 	const struct uf_uring_data *data;
 
 	if (issue_flags & IO_URING_F_CANCEL) {
+		uf_delay(UF_DELAY_URING_CANCEL);
 		if (uf_uring_remove(domain, cmd))
 			io_uring_cmd_done(cmd, -ECANCELED, 0, issue_flags);
 		return 0;

@@ -178,6 +178,7 @@ static int uf_sleep_wait(struct uf_thread *thread, ktime_t *timeout,
 
 	for (;;) {
 		set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);
+		uf_delay(UF_DELAY_WAIT_LOOK);
 		if (READ_ONCE(thread->state) == UFIBER_THREAD_RUNNING ||
 		    READ_ONCE(thread->cancelled))
 			break;
@@ -185,6 +186,7 @@ static int uf_sleep_wait(struct uf_thread *thread, ktime_t *timeout,
 			ret = -EINTR;
 			break;
 		}
+		uf_delay(UF_DELAY_WAIT_SLEEP);
 		if (!timeout) {
 			schedule();
 		} else if (!schedule_hrtimeout_range_clock(timeout, 0,
@@ -308,6 +310,7 @@ static bool uf_wait_args_ok(const struct uf_domain *domain,
 static bool uf_stands_aside(struct uf_thread *thread)
 {
 	smp_mb();	/* between (a) and (b) above */
+	uf_delay(UF_DELAY_STAND_ASIDE);
 	return READ_ONCE(thread->aside);
 }
 
@@ -329,6 +332,7 @@ static void uf_step_aside(struct uf_thread *thread, struct task_struct *next)
 	unsigned long start = jiffies;
 
 	uf_let_run(next);
+	uf_delay(UF_DELAY_STEP_ASIDE);
 	WRITE_ONCE(thread->aside, false);				/* (c) */
 	if (READ_ONCE(thread->state) == UFIBER_THREAD_RUNNING &&
 	    !time_after(jiffies, start)) {
@@ -351,6 +355,7 @@ static __always_inline bool uf_end_granted(struct uf_thread *thread,
 
 	if (!server || thread->expired)
 		return false;
+	uf_delay(UF_DELAY_WAIT_GRANTED);
 	thread->waiting = false;
 	thread->mid_wait = false;
 	*result = server->id;
@@ -376,6 +381,7 @@ static noinline long uf_wait_sleep(struct uf_thread *thread,
 				    args->clock);
 		if (!ret && uf_end_granted(thread, &result))
 			return result;
+		uf_delay(UF_DELAY_WAIT_END);
 		uf_lock(thread->domain);
 		over = uf_end_wait(thread, args->flags, ret, &result);
 		uf_unlock(thread->domain);
@@ -411,6 +417,7 @@ static long uf_wait_any(struct uf_thread *thread,
 	else if (!ret)
 		thread->waiting = true;
 	uf_unlock(domain);
+	uf_delay(UF_DELAY_WAIT_BEGUN);
 	if (next && !uf_stands_aside(next))
 		uf_thread_wake(next);
 	rcu_read_unlock();
@@ -466,6 +473,7 @@ long uf_handover(struct uf_thread *thread, u32 id)
 	task = get_task_struct(next->task);
 	uf_unlock(domain);
 
+	uf_delay(UF_DELAY_HANDED_OVER);
 	if (wake)
 		wake_up_process(task);
 	if (thread->aside)
@@ -509,6 +517,7 @@ int uf_wake(struct uf_domain *domain, const struct ufiber_wake *args)
 		wake = uf_end_idle(thread);
 	}
 	uf_unlock(domain);
+	uf_delay(UF_DELAY_WOKEN);
 	if (wake)
 		uf_thread_wake(wake);
 	rcu_read_unlock();

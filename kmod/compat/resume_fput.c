@@ -78,6 +78,7 @@ void uf_resume_queue(struct uf_thread *thread)
 
 	if (xchg(&thread->resume_queued, 1))
 		return;
+	uf_delay(UF_DELAY_RESUME);
 	file = thread->resume.file;
 	if (!file) {
 		WRITE_ONCE(thread->resume_queued, 0);

@@ -40,6 +40,7 @@ void uf_resume_queue(struct uf_thread *thread)
 {
 	if (xchg(&thread->resume_queued, 1))
 		return;
+	uf_delay(UF_DELAY_RESUME);
 	kref_get(&thread->kref);
 	if (!task_work_add(current, &thread->resume.work, UF_TWA_RESUME))
 		return;
@@ -58,6 +59,7 @@ void uf_resume_kick(struct uf_thread *thread)
 	if (!kref_get_unless_zero(&thread->kref))
 		return;
 	if (xchg(&thread->resume_queued, 1) == 0) {
+		uf_delay(UF_DELAY_RESUME);
 		if (!task_work_add(thread->task, &thread->resume.work,
 				   TWA_RESUME))
 			return;
