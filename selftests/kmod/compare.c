@@ -20,6 +20,7 @@ static struct uf_model m;
 static struct uf_thread thread[THREADS];
 static int bytes[THREADS][2];
 static unsigned int seed, steps;
+static unsigned int fond;		/* of which kind of WAIT, in this round */
 static char told[KEPT][80];
 static struct ufiber_event seen[UF_MODEL_EVENTS];
 static unsigned int nr_seen;
@@ -262,7 +263,9 @@ static bool do_wait(unsigned int i)
 
 	if (!is_at(i, UF_READY))
 		return false;
-	flags = some[pick(m.flags & UFIBER_SETUP_USER_SCHED ? n : n - 1)];
+	if (!(m.flags & UFIBER_SETUP_USER_SCHED))
+		n--;
+	flags = some[pick(3) ? fond % n : pick(n)];
 	next = flags & UFIBER_WAIT_HANDOVER ? any_id() : 0;
 	TELL("%u (id %u) waits, flags %#x, next %u%s", i, m.t[i].id, flags, next,
 	     late ? ", late" : "");
@@ -429,10 +432,11 @@ static void round_of(struct __test_metadata *_metadata, __u32 flags)
 {
 	unsigned int max_servers, servers, i;
 
-	max_servers = 1 + pick(4);
-	servers = 1 + pick(max_servers);
+	max_servers = 1 + pick(5);
+	servers = max_servers - pick(2) * pick(max_servers);
 	if (pick(2))
 		flags |= UFIBER_SETUP_WATCH;
+	fond = pick(1000);
 	UF_OPEN_AS(&d, flags, servers, max_servers, THREADS);
 	uf_model_init(&m, flags, servers, max_servers, THREADS);
 	steps = nr_seen = 0;
@@ -466,7 +470,7 @@ static unsigned int number_of(const char *name, unsigned int usual)
 static void rounds(struct __test_metadata *_metadata, __u32 flags)
 {
 	unsigned int first = number_of("UF_SEED", 1);
-	unsigned int n = number_of("UF_ROUNDS", getenv("UF_SEED") ? 1 : 6), i;
+	unsigned int n = number_of("UF_ROUNDS", getenv("UF_SEED") ? 1 : 10), i;
 
 	for (i = first; i < first + n; i++) {
 		seed = i;

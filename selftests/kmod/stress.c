@@ -15,6 +15,8 @@
 #define OPS		1500
 /* Threads that are up to something in every other round: often nobody waits. */
 #define FEW		4
+/* Looks without anything new after which one that may have parked is woken. */
+#define LOOKS		100
 #define US		1000ULL
 
 /* What a thread does last in a round. */
@@ -31,6 +33,7 @@ struct worker {
 };
 
 static struct uf_dom d;
+static unsigned int threads = THREADS;
 static struct worker worker[THREADS];
 static struct uf_log *events;
 static atomic_uint ops, errors, round_nr;	/* round_nr: the one that runs */
@@ -45,7 +48,7 @@ static unsigned int pick(struct worker *w, unsigned int n)
 
 static __u32 anybody(struct worker *w)
 {
-	return pick(w, THREADS);
+	return pick(w, threads);
 }
 
 /* Rather one that waits. */
@@ -79,19 +82,30 @@ static void expect(struct worker *w, const char *op, long ret, long other)
 
 /* ------------------------------------------------------------ operations */
 
-static void nap(struct worker *w)
+static void sleep_for(struct worker *w, unsigned int us)
 {
-	struct timespec ts = { .tv_nsec = pick(w, 100) * US };
+	struct timespec ts = { .tv_nsec = pick(w, us) * US };
 
 	syscall(SYS_nanosleep, &ts, NULL);
 }
 
-static void compute(struct worker *w)
+static void nap(struct worker *w)
 {
-	__u64 end = uf_now() + pick(w, 1500) * US;
+	sleep_for(w, 100);
+}
+
+static void compute(struct worker *w, unsigned int us)
+{
+	__u64 end = uf_now() + pick(w, us) * US;
 
 	while (uf_now() < end)
 		;
+}
+
+/* Long enough for a quantum, at times. */
+static void do_compute(struct worker *w)
+{
+	compute(w, 1500);
 }
 
 static long wait_with(struct worker *w, __u32 flags, __u32 next)
@@ -164,7 +178,9 @@ static void do_interrupt(struct worker *w)
 
 static void do_resize(struct worker *w)
 {
-	expect(w, "RESIZE", uf_resize(&d, 1 + pick(w, SERVERS)), 0);
+	unsigned int most = atomic_load(&round_nr) % 2 ? SERVERS : FEW / 2;
+
+	expect(w, "RESIZE", uf_resize(&d, 1 + pick(w, most)), 0);
 }
 
 static void do_quantum(struct worker *w)
@@ -189,7 +205,7 @@ static void do_critical(struct worker *w)
 	if (pick(w, 2))
 		nap(w);
 	else
-		compute(w);
+		compute(w, 300);
 	if (server < SERVERS && words->server != server)
 		complain(w, "a critical section: another server", words->server);
 	if (server < SERVERS)
@@ -228,15 +244,22 @@ static void do_poll(struct worker *w)
 					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		return;
 	if (!__atomic_load_n(&d.shared->nr_runnable, __ATOMIC_SEQ_CST)) {
-		nap(w);
-		if (is_forgotten(w, server))
+		/* Not always: QUERY waits for who is just robbing us. */
+		if (!pick(w, 3) && is_forgotten(w, server))
 			complain(w, "POLLING beside a RUNNABLE thread, server", server);
+		if (pick(w, 3))
+			sleep_for(w, 1000);
+		else
+			compute(w, 300);
 	}
 	words->critical = 1;
 	if (__atomic_compare_exchange_n(owner, &polling, held, false,
-					__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) &&
-	    words->server != server)
-		complain(w, "POLLING taken back, but there is server", (__s32)words->server);
+					__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+		compute(w, 300);
+		if (words->server != server)
+			complain(w, "POLLING taken back, but there is server",
+				 (__s32)words->server);
+	}
 	words->critical = 0;
 	if (words->kicked)
 		wait_with(w, UFIBER_WAIT_YIELD | UFIBER_WAIT_TIMEOUT, 0);
@@ -278,15 +301,25 @@ static void do_rejoin(struct worker *w)
 	join_domain(w);
 }
 
-static void do_send(struct worker *w)
+/* Two that take turns: the one POLLING, the other robbing it. */
+static void do_rob(struct worker *w)
 {
-	send_mail(&worker[pick(w, THREADS)]);
+	if (d.threads[w->t.id].server == UFIBER_NONE)
+		sleep_for(w, 300);
+	wait_with(w, UFIBER_WAIT_ACQUIRE | UFIBER_WAIT_TIMEOUT, 0);
+	do_poll(w);
 }
 
+static void do_send(struct worker *w)
+{
+	send_mail(&worker[pick(w, threads)]);
+}
+
+/* Each thread is fond of one of them, in each round of the next one. */
 static void (*const operations[])(struct worker *) = {
-	nap, nap, nap, compute, do_wait, do_wait, do_wait, do_handover, do_handover, do_handover,
+	do_poll, nap, nap, nap, do_compute, do_wait, do_wait, do_wait, do_handover, do_handover, do_handover,
 	do_mail, do_send, do_send, do_wake, do_kick, do_kick, do_interrupt, do_resize, do_quantum,
-	do_critical, do_critical, do_poll, do_poll, do_poll, do_dispatch, do_rejoin,
+	do_critical, do_critical, do_poll, do_poll, do_dispatch, do_rejoin,
 };
 
 /* ---------------------------------------------------------------- rounds */
@@ -314,6 +347,7 @@ static void *worker_main(void *arg)
 {
 	unsigned int n = sizeof(operations) / sizeof(operations[0]), round;
 	struct worker *w = arg;
+	unsigned int me = w - worker;
 
 	w->t.tid = syscall(SYS_gettid);
 	join_domain(w);
@@ -321,8 +355,10 @@ static void *worker_main(void *arg)
 	for (;;) {
 		round = atomic_load(&round_nr);
 		while (!atomic_load(&stop)) {
-			if (round % 2 || w - worker < FEW)
-				operations[pick(w, n)](w);
+			if (threads < FEW)
+				do_rob(w);
+			else if (round % 2 || me < FEW)
+				operations[pick(w, 2) ? pick(w, n) : (me + round) % n](w);
 			else
 				do_mail(w);
 			atomic_fetch_add(&ops, 1);
@@ -348,11 +384,12 @@ static void start_worker(struct __test_metadata *_metadata, struct worker *w)
 /* All may have parked, to be woken by somebody; so if nothing happens, one is. */
 static bool ops_are_done(void *arg)
 {
-	static unsigned int before;
+	static unsigned int before, looks;
 	unsigned int now = atomic_load(&ops);
 
-	if (now == before)
-		send_mail(&worker[rand_r(arg) / 7 % THREADS]);
+	looks = now == before ? looks + 1 : 0;
+	if (looks % LOOKS == LOOKS - 1)
+		send_mail(&worker[rand_r(arg) / 7 % threads]);
 	before = now;
 	return now >= OPS || atomic_load(&errors);
 }
@@ -383,7 +420,7 @@ static bool all_are_calm(void *arg)
 	struct ufiber_query q;
 	unsigned int i, registered = 0;
 
-	for (i = 0; i < THREADS; i++) {
+	for (i = 0; i < threads; i++) {
 		if (!is_calm(&worker[i]))
 			return false;
 		registered += worker[i].last == PARK || worker[i].last == READ;
@@ -398,7 +435,7 @@ static bool accounts_agree(char *why, size_t len)
 	struct ufiber_query q;
 	unsigned int i;
 
-	for (i = 0; i < THREADS; i++) {
+	for (i = 0; i < threads; i++) {
 		struct worker *w = &worker[i];
 
 		if (w->last != PARK && w->last != READ)
@@ -415,12 +452,12 @@ static void begin_round(struct __test_metadata *_metadata, unsigned int round)
 {
 	unsigned int i;
 
-	for (i = 0; i < THREADS; i++)
+	for (i = 0; i < threads; i++)
 		atomic_store(&worker[i].mail, 0);
 	atomic_store(&stop, false);
 	atomic_store(&ops, 0);
 	atomic_store(&round_nr, round + 1);
-	for (i = 0; i < THREADS; i++) {
+	for (i = 0; i < threads; i++) {
 		struct worker *w = &worker[i];
 
 		switch (w->last) {
@@ -442,11 +479,11 @@ static void end_round(struct __test_metadata *_metadata, bool final)
 	char why[200];
 	unsigned int i;
 
-	for (i = 0; i < THREADS; i++)
+	for (i = 0; i < threads; i++)
 		worker[i].last = final ? END : pick(&worker[i], LASTS);
 	atomic_store(&stop, true);
 	/* One wake for each, not more: none may be lost. */
-	for (i = 0; i < THREADS; i++)
+	for (i = 0; i < threads; i++)
 		send_mail(&worker[i]);
 	ASSERT_TRUE(uf_await(&d, all_are_calm, NULL, "all to come to the end of the round"));
 	ASSERT_TRUE(uf_agrees(&d));
@@ -466,15 +503,15 @@ static unsigned int number_of(const char *name, unsigned int usual)
 	return text ? strtoul(text, NULL, 0) : usual;
 }
 
-TEST(all_at_once)
+static void rounds(struct __test_metadata *_metadata, unsigned int servers)
 {
 	unsigned int seed = number_of("UF_SEED", 1), n = number_of("UF_ROUNDS", 10), i;
 	unsigned int pick = seed;
 
-	UF_OPEN_AS(&d, UFIBER_SETUP_WATCH, 2, SERVERS, MAX_THREADS);
+	UF_OPEN_AS(&d, UFIBER_SETUP_WATCH, servers, SERVERS, MAX_THREADS);
 	events = uf_log_start(&d);
 	ASSERT_NE(NULL, events);
-	for (i = 0; i < THREADS; i++) {
+	for (i = 0; i < threads; i++) {
 		worker[i].t.dom = &d;
 		worker[i].seed = seed * THREADS + i;
 		ASSERT_EQ(0, pipe2(worker[i].bytes, O_CLOEXEC));
@@ -487,10 +524,21 @@ TEST(all_at_once)
 		if (i < n - 1)
 			begin_round(_metadata, i);
 	}
-	for (i = 0; i < THREADS; i++)
+	for (i = 0; i < threads; i++)
 		ASSERT_EQ(0, pthread_join(worker[i].t.pthread, NULL));
 	uf_log_stop(events);
 	uf_close(&d);
+}
+
+TEST(all_at_once)
+{
+	rounds(_metadata, 2);
+}
+
+TEST(polling)
+{
+	threads = 2;
+	rounds(_metadata, 1);
 }
 
 TEST_HARNESS_MAIN
