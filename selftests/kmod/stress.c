@@ -12,7 +12,7 @@
 #define SERVERS		4
 /* So that the ring has room for what comes while its reader is not on a CPU. */
 #define MAX_THREADS	256
-#define OPS		1500
+#define OPS		800
 /* Threads that are up to something in every other round: often nobody waits. */
 #define FEW		4
 /* Looks without anything new after which one that may have parked is woken. */
@@ -505,7 +505,7 @@ static unsigned int number_of(const char *name, unsigned int usual)
 
 static void rounds(struct __test_metadata *_metadata, unsigned int servers)
 {
-	unsigned int seed = number_of("UF_SEED", 1), n = number_of("UF_ROUNDS", 10), i;
+	unsigned int seed = number_of("UF_SEED", 1), n = number_of("UF_ROUNDS", 16), i;
 	unsigned int pick = seed;
 
 	UF_OPEN_AS(&d, UFIBER_SETUP_WATCH, servers, SERVERS, MAX_THREADS);
