@@ -327,19 +327,20 @@ static void (*const operations[])(struct worker *) = {
 /* The last thing in the round; it ends when the next one is to begin. */
 static void do_last(struct worker *w, unsigned int round)
 {
+	enum last last = w->last;	/* the next round has another */
 	static char byte;
 
 	d.threads[w->t.id].critical = 0;
-	if (w->last == BARE)
+	if (last == BARE)
 		leave_domain(w);
 	atomic_store(&w->calm, round);
-	if (w->last == PARK)
+	if (last == PARK)
 		while (atomic_load(&round_nr) == round)
 			wait_with(w, 0, 0);
 	else
 		while (read(w->bytes[0], &byte, 1) != 1)
 			;
-	if (w->last == BARE)
+	if (last == BARE)
 		join_domain(w);
 }
 
