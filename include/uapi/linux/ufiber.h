@@ -366,7 +366,8 @@ struct ufiber_register {
  * @next: in: with HANDOVER, the thread to hand the server to; else 0.
  * @clock: in: with TIMEOUT, the clock of @timeout: CLOCK_MONOTONIC,
  *	CLOCK_REALTIME (which is 0), CLOCK_BOOTTIME or CLOCK_TAI; else 0.
- * @timeout: in: with TIMEOUT, when to give up: nanoseconds, absolute; else 0.
+ * @timeout: in: with TIMEOUT, when to give up: nanoseconds, absolute; else 0. If
+ *	it has passed, the call still returns a server that it need not wait for.
  */
 struct ufiber_wait {
 	__u32 size;
@@ -563,7 +564,8 @@ struct ufiber_stats {
 /*
  * The calls. The size travels in the structure, so it is not in the number.
  *
- * Errors of every call, the first that applies:
+ * Errors of every call, the first that applies (but a call for registered threads
+ * looks for ENXIO before it reads its argument):
  *   EBADFD  the domain has not been set up (all calls but SETUP)
  *   EPERM   the domain belongs to another address space: another process, or
  *           this one before exec
@@ -771,8 +773,8 @@ struct ufiber_stats {
  * IO and for threads.
  *   EBADFD, EPERM  as for the other calls
  *   EINVAL         another command, or the rest of the data is not 0
- *   EOPNOTSUPP     the kernel cannot cancel commands (before 6.8):
- *                  IORING_OP_POLL_ADD does the same there
+ *   EOPNOTSUPP     the kernel cannot cancel commands (before 6.8; there this comes
+ *                  before all others): IORING_OP_POLL_ADD does the same
  *   ECANCELED      its ring is being closed, or the thread that submitted it
  *                  ends. (IORING_OP_ASYNC_CANCEL does not know commands.)
  */
