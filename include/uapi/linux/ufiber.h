@@ -183,8 +183,8 @@ struct ufiber_shared_domain {
  *	and overwritten at the server's next passing on.
  * @waiting: not 0 while fibers, which the module knows nothing of, wait for the
  *	one that runs. The user writes, the module reads it at the end of each
- *	quantum, when the holder is switched in, and in QUANTUM: who makes it not
- *	0 while the timer does not run calls that.
+ *	quantum, when the holder is switched in, when a thread is queued, and in
+ *	QUANTUM: who makes it not 0 while the timer does not run calls that.
  * @dispatches: counted up by the user whenever it switches fibers on this
  *	server. If it has moved during a quantum, nobody is preempted.
  * @reserved0: 0.
@@ -196,7 +196,7 @@ struct ufiber_shared_domain {
  * @grants: times this server was given to a thread, for whatever reason.
  *	Module writes.
  * @preempts: times a holder was preempted and this server was given away.
- *	Module writes.
+ *	Module writes. YIELD is no preemption, not even one that @kicked asked for.
  * @reserved: 0.
  */
 struct ufiber_shared_server {
@@ -240,7 +240,7 @@ struct ufiber_shared_server {
  * @blocks: times this thread blocked and lost its server. Module writes.
  * @holds: times this thread was held at its return to user mode after a block,
  *	because no server was free. Module writes.
- * @preempts: times this thread was preempted. Module writes.
+ * @preempts: times this thread was preempted, YIELD not counted. Module writes.
  * @reserved: 0.
  */
 struct ufiber_shared_thread {
