@@ -367,7 +367,8 @@ struct ufiber_register {
  * @clock: in: with TIMEOUT, the clock of @timeout: CLOCK_MONOTONIC,
  *	CLOCK_REALTIME (which is 0), CLOCK_BOOTTIME or CLOCK_TAI; else 0.
  * @timeout: in: with TIMEOUT, when to give up: nanoseconds, absolute; else 0. If
- *	it has passed, the call still returns a server that it need not wait for.
+ *	it has passed, STANDBY, ACQUIRE and YIELD still return a server that they
+ *	need not wait for.
  */
 struct ufiber_wait {
 	__u32 size;
@@ -726,8 +727,8 @@ struct ufiber_stats {
  * no signal. A call that cannot be interrupted goes on, and one that ends by
  * itself at that moment returns what it has; the next call is never affected.
  * io_uring_enter() does not return for this, nor a thread that is stopped by a
- * signal or a debugger just then: if it matters, repeat it. Any thread of the process may call
- * it, registered or not.
+ * signal or a debugger just then: if it matters, repeat it. Any thread of the
+ * process may call it, registered or not.
  *   ESRCH   no such thread
  *   EAGAIN  the thread is not BLOCKED, or not asleep in its call just now
  */
@@ -739,7 +740,8 @@ struct ufiber_stats {
  * POLLING, else as soon as the holder gives them up, which it is kicked for
  * (even if nobody waits; it counts as a preemption); a HANDOVER of such a server
  * wakes @next instead. One that is put into use again before that stays with its
- * holder, unless somebody waits for it. Any thread of the process may call it, registered or not.
+ * holder, unless somebody waits for it. Any thread of the process may call it,
+ * registered or not.
  *   EINVAL  nr_servers out of range
  */
 #define UFIBER_IOC_RESIZE	_IOC(_IOC_READ | _IOC_WRITE, 'U', 0xf9, 0)
