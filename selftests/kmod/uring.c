@@ -520,6 +520,8 @@ TEST(poller_keeps_its_server)
 /* In the call others may take its server, but the kick does not; when it is back. */
 TEST(kicked_while_it_polls)
 {
+	long ret;
+
 	BEGIN(1);
 	UF_SPAWN_RUNNING(&d, &a);
 	UF_SPAWN_WAITING(&d, &b, STANDBY);
@@ -539,7 +541,9 @@ TEST(kicked_while_it_polls)
 	ASSERT_STATE(&a, RUNNABLE, Q_HELD);
 	EXPECT_EQ(1, d.threads[a.id].preempts);
 	uf_post_wait(&b, 0, 0, 0);
-	ASSERT_DONE(0, &a);
+	/* It may have declared the server its own again before it lost it. */
+	ret = uf_finish(&a);
+	ASSERT_TRUE(ret == 0 || ret == 1) TH_LOG("%ld", ret);
 	ASSERT_STATE(&a, RUNNING, 0);
 }
 
