@@ -7,6 +7,7 @@
  * thread that it would happen to, many quanta of it.
  */
 #include "uf_test.h"
+#include <sched.h>
 
 #define STANDBY		UFIBER_WAIT_STANDBY
 #define ACQUIRE		UFIBER_WAIT_ACQUIRE
@@ -353,9 +354,13 @@ TEST(arguments)
 	ASSERT_AGREES(&d);
 }
 
-/* A period is begun again while, now and then, it is about to end. */
+/*
+ * A period is begun again when it is about to end, from another CPU than the one
+ * where its timer is.
+ */
 TEST(set_again_and_again)
 {
+	cpu_set_t set;
 	__u64 end;
 	int i;
 
@@ -366,6 +371,9 @@ TEST(set_again_and_again)
 	for (i = 0; i < 1000; i++) {
 		ASSERT_EQ(0, uf_quantum(&d, UFIBER_NONE, UFIBER_MIN_QUANTUM));
 		end = uf_now() + UFIBER_MIN_QUANTUM - 100000 + 250 * i;
+		CPU_ZERO(&set);
+		CPU_SET(i & 1, &set);
+		sched_setaffinity(0, sizeof(set), &set);
 		while (uf_now() < end)
 			;
 	}
