@@ -108,8 +108,9 @@ $(BUILT_KERNELS:%=built-%): built-%:
 		UFIBER_HOOK=sched_switch
 
 check:
-	@$(DEPS) build vm demo bench trace model
+	@$(DEPS) build vm kernel demo bench trace model
 	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory built-debug kmod-kcov
 	@tools/check/run
 
 check-long:
