@@ -82,7 +82,7 @@ static void uf_lose(struct uf_thread *thread)
 
 static bool uf_is_void(struct uf_thread *thread)
 {
-	return (thread->task->flags & PF_EXITING) ||
+	return uf_task_ends(thread->task) ||
 	       thread->task->mm != thread->domain->mm;
 }
 
@@ -117,7 +117,8 @@ void uf_sched_out(struct uf_thread *thread)
 void uf_sched_in(struct uf_thread *thread)
 {
 	uf_delay(UF_DELAY_SCHED_IN);
-	if (READ_ONCE(thread->state) == UFIBER_THREAD_BLOCKED ||
-	    unlikely(READ_ONCE(thread->left) || READ_ONCE(thread->kicked)))
+	if ((READ_ONCE(thread->state) == UFIBER_THREAD_BLOCKED ||
+	     unlikely(READ_ONCE(thread->left) || READ_ONCE(thread->kicked))) &&
+	    !uf_task_ends(thread->task))
 		uf_resume_queue(thread);
 }

@@ -196,11 +196,12 @@ static void uf_sleep_held(struct uf_thread *thread)
  */
 void uf_hold(struct uf_thread *thread, bool more_work)
 {
-	if (current->flags & PF_EXITING)
+	if (uf_task_ends(current))
 		return;
 	uf_delay(UF_DELAY_HOLD);
-	if (READ_ONCE(thread->left)) {
-		uf_thread_detach(thread);
+	/* After an exec perhaps without a switch, by which the hook would know. */
+	if (uf_registration_is_void(thread)) {
+		uf_thread_unregister(thread);
 		return;
 	}
 	if (READ_ONCE(thread->state) == UFIBER_THREAD_BLOCKED &&

@@ -4,10 +4,11 @@
  * thread can come to.
  *
  *   unregister      uf_leave(), then uf_thread_detach(), by itself
- *   exit, SIGKILL   uf_leave() at its first switch as PF_EXITING; at its last,
+ *   exit, SIGKILL   uf_leave() at its first switch as one that ends; at its last,
  *                   as TASK_DEAD, end_irq drops the registration's reference
  *   exec            uf_leave() at its first switch with another mm; back in,
- *                   resume work is queued, which detaches
+ *                   resume work is queued, which detaches; or both by resume
+ *                   work that was queued before
  *   domain closed   uf_leave() by the closer; detaches at its next switch in
  *
  * Detaching is for current alone, in task context: a preempt notifier may not
@@ -182,8 +183,8 @@ void uf_thread_unregister(struct uf_thread *thread)
 	uf_thread_detach(thread);
 }
 
-/* Left over from a closed domain, or from before an exec. */
-static bool uf_registration_is_void(struct uf_thread *thread)
+/* Left over from a closed domain, or from before an exec; @thread is current's. */
+bool uf_registration_is_void(struct uf_thread *thread)
 {
 	return READ_ONCE(thread->left) || thread->domain->mm != current->mm;
 }

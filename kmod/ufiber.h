@@ -228,6 +228,7 @@ struct uf_thread *uf_find_thread(struct uf_domain *domain, u32 id);
 struct uf_thread *uf_thread_register(struct uf_domain *domain, u64 cookie);
 struct uf_thread *uf_leave(struct uf_thread *thread);
 void uf_thread_unregister(struct uf_thread *thread);
+bool uf_registration_is_void(struct uf_thread *thread);
 void uf_thread_detach(struct uf_thread *thread);
 void uf_thread_put(struct uf_thread *thread);
 void uf_thread_wake(struct uf_thread *thread);
@@ -245,6 +246,17 @@ bool uf_take_or_queue(struct uf_thread *thread, enum ufiber_reason reason);
 void uf_queue_standby(struct uf_thread *thread, enum uf_queue queue);
 void uf_unlink(struct uf_thread *thread);
 bool uf_rob(struct uf_server *server, u32 owner);
+
+/*
+ * Whether @task, which is current, ends. That begins before PF_EXITING is set: a
+ * dying task may first sleep for its core dump, a debugger or io_uring, and run task
+ * work there. A signal that kills it has been taken by then, so nothing would get
+ * it out of a hold.
+ */
+static inline bool uf_task_ends(const struct task_struct *task)
+{
+	return task->flags & (PF_EXITING | PF_POSTCOREDUMP);
+}
 
 /* Whether the holder has declared that it may lose @server; mere advice. */
 static inline bool uf_is_polling(const struct uf_server *server)

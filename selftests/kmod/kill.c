@@ -8,8 +8,12 @@
 #include "uf_cgroup.h"
 #include "uf_scene.h"
 #include "uf_storm.h"
+#include <elf.h>
+#include <liburing.h>
+#include <poll.h>
 #include <sched.h>
 #include <spawn.h>
+#include <stddef.h>
 #include <sys/mman.h>
 
 #define STANDBY		UFIBER_WAIT_STANDBY
@@ -183,6 +187,55 @@ TEST(oom_of_the_machine)
 
 /* ------------------------------------------------------------ exec and fork */
 
+/*
+ * A dying task may sleep before it counts as exiting, here for the core dump, and
+ * then run task work, here for io_uring: it waits for a request to be cancelled,
+ * if that is for a ring's own file. There it must not be held: its signal has been
+ * taken, and nobody would give it a server.
+ */
+static struct io_uring ring;
+
+static long do_poll_the_ring(long *args)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
+
+	io_uring_prep_poll_add(sqe, ring.ring_fd, POLLPRI);
+	return io_uring_submit(&ring);
+}
+
+static void crash(struct __test_metadata *_metadata, __u32 flags)
+{
+	long ret;
+
+	UF_BEGIN(&d);
+	ret = io_uring_queue_init(8, &ring, 0);
+	if (ret == -ENOSYS || ret == -EPERM)
+		SKIP(return, "io_uring: %s", strerror(-ret));
+	ASSERT_EQ(0, ret);
+	io_uring_queue_exit(&ring);
+	UF_CHILD(&child, {
+		ASSERT_EQ(0, io_uring_queue_init(8, &ring, 0));
+		UF_OPEN_AS(&d, flags, 1, 0, 4);
+		UF_SPAWN_RUNNING(&d, &a);
+		ASSERT_EQ(1, uf_call(&a, do_poll_the_ring));
+		UF_SPIN(&a);
+		UF_CHILD_STEP(&child);
+	});
+	ASSERT_EQ(0, kill(child.pid, SIGABRT));
+	UF_CHILD_KILLED(&child, SIGABRT);
+	UF_REFS_BACK();
+}
+
+TEST(crash_with_requests)
+{
+	crash(_metadata, 0);
+}
+
+TEST(crash_with_requests_user_sched)
+{
+	crash(_metadata, UFIBER_SETUP_USER_SCHED);
+}
+
 static void exec_handler(int sig)
 {
 	execl("/bin/true", "true", NULL);
@@ -251,6 +304,69 @@ TEST(exec_in_a_storm)
 		ends_well(_metadata);
 		munmap(storm, sizeof(*storm));
 	}
+}
+
+/* A program that does nothing, in memory: loading it does not sleep. */
+static const struct nothing {
+	Elf64_Ehdr head;
+	Elf64_Phdr segment;
+	unsigned char code[9];
+} nothing = {
+	.head = {
+		.e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB,
+			     EV_CURRENT },
+		.e_type = ET_EXEC,
+		.e_machine = EM_X86_64,
+		.e_version = EV_CURRENT,
+		.e_entry = 0x400000 + offsetof(struct nothing, code),
+		.e_phoff = offsetof(struct nothing, segment),
+		.e_ehsize = sizeof(Elf64_Ehdr),
+		.e_phentsize = sizeof(Elf64_Phdr),
+		.e_phnum = 1,
+	},
+	.segment = {
+		.p_type = PT_LOAD,
+		.p_flags = PF_R | PF_X,
+		.p_vaddr = 0x400000,
+		.p_filesz = sizeof(nothing),
+		.p_memsz = sizeof(nothing),
+		.p_align = 0x1000,
+	},
+	/* xor %edi, %edi; mov $60, %eax; syscall: _exit(0) */
+	.code = { 0x31, 0xff, 0xb8, 60, 0, 0, 0, 0x0f, 0x05 },
+};
+
+/*
+ * One that blocks in exec, as it waits for the other threads to end, is held by
+ * nobody when it comes back as another program: the domain is none of its own, and
+ * here no one is left who would hand it a server.
+ */
+static long do_exec_program(long *args)
+{
+	static char *none[] = { NULL };
+
+	syscall(SYS_execveat, args[0], "", none, none, AT_EMPTY_PATH);
+	return -errno;
+}
+
+TEST(exec_after_a_block)
+{
+	int program = memfd_create("nothing", 0);
+
+	ASSERT_LE(0, program);
+	ASSERT_EQ(sizeof(nothing), write(program, &nothing, sizeof(nothing)));
+	UF_BEGIN(&d);
+	UF_CHILD(&child, {
+		UF_OPEN_AS(&d, UFIBER_SETUP_USER_SCHED, 1, 0, 4);
+		/* The domain stays open. */
+		ASSERT_EQ(0, fcntl(d.fd, F_SETFD, 0));
+		UF_SPAWN_RUNNING(&d, &a);
+		UF_CHILD_STEP(&child);
+		uf_order(&a, do_exec_program, (long)program);
+		for (;;)
+			pause();
+	});
+	ends_well(_metadata);
 }
 
 static long do_exec_nothing(long *args)
