@@ -49,6 +49,16 @@ static bool uf_call_is_broken(struct pt_regs *regs)
 }
 
 /*
+ * Has it ended so that it is repeated whatever the signal? Its callers do not know
+ * EINTR (FUTEX_LOCK_PI, clone), so INTERRUPT is not to make one of it either.
+ */
+static bool uf_call_is_repeated(struct pt_regs *regs)
+{
+	return syscall_get_nr(current, regs) >= 0 &&
+	       syscall_get_error(current, regs) == -ERESTARTNOINTR;
+}
+
+/*
  * Is current still in the system call that it blocked in, or about to repeat it,
  * no signal being the cause? io_uring interrupts a sleeping submitter so (TIF_NOTIFY_SIGNAL). The
  * call has not ended: the thread will block again at once, and stays BLOCKED.
@@ -64,9 +74,9 @@ static bool uf_call_goes_on(struct uf_thread *thread)
 	if (task_sigpending(current) || !(within || uf_call_is_broken(regs)))
 		return false;
 	uf_lock(thread->domain);
-	goes_on = within || !thread->interrupted;
+	goes_on = within || !thread->interrupted || uf_call_is_repeated(regs);
 	thread->loose = goes_on;
-	/* io_uring_enter() does not return for it; nor may what comes after. */
+	/* Such a call does not return for it; nor may what comes after. */
 	if (goes_on)
 		thread->interrupted = false;
 	uf_unlock(thread->domain);
@@ -113,7 +123,7 @@ static void uf_end_call(void)
 {
 	struct pt_regs *regs = current_pt_regs();
 
-	if (uf_call_is_broken(regs))
+	if (uf_call_is_broken(regs) && !uf_call_is_repeated(regs))
 		syscall_set_return_value(current, regs, -EINTR, 0);
 }
 

@@ -2,6 +2,7 @@
 /* UFIBER_IOC_INTERRUPT: a blocked thread's call returns EINTR, without a signal. */
 #include "uf_test.h"
 #include <liburing.h>
+#include <linux/futex.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/epoll.h>
@@ -305,6 +306,35 @@ TEST(uninterruptible)
 	ASSERT_BUSY(&a);
 	EXPECT_EQ(0, uf_put(fds[1]));
 	ASSERT_DONE(1, &a);
+}
+
+/*
+ * A call that no signal ends, as the kernel repeats it whatever the handler: whose
+ * callers do not expect EINTR, such as the lock of a mutex with priority
+ * inheritance.
+ */
+TEST(never_eintr)
+{
+	static __u32 pi;
+	long ret;
+	int i;
+
+	BEGIN();
+	pi = syscall(SYS_gettid);
+	uf_order_syscall(&a, SYS_futex, (long)&pi, (long)FUTEX_LOCK_PI, 0L, 0L, 0L, 0L);
+	ASSERT_STATE(&a, BLOCKED, 0);
+	for (i = 0; i < 10; i++) {
+		ASSERT_TRUE(uf_await_sleep(&a, SYS_futex));
+		ASSERT_TRUE(uf_await_proc(getpid(), a.tid, 'S'));
+		ret = uf_interrupt(&a);
+		EXPECT_TRUE(ret == 0 || ret == -EAGAIN);
+	}
+	ASSERT_TRUE(uf_await_sleep(&a, SYS_futex));
+	ASSERT_STATE(&a, BLOCKED, 0);
+	ASSERT_BUSY(&a);
+	ASSERT_EQ(0, syscall(SYS_futex, &pi, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
+	ASSERT_DONE(0, &a);
+	EXPECT_EQ(a.tid, (pid_t)(pi & FUTEX_TID_MASK));
 }
 
 static struct io_uring ring;

@@ -724,8 +724,9 @@ struct ufiber_stats {
 /*
  * UFIBER_IOC_INTERRUPT: make the system call that a BLOCKED thread sleeps in
  * return EINTR, as a signal with a handler and without SA_RESTART would, but with
- * no signal. A call that cannot be interrupted goes on, and one that ends by
- * itself at that moment returns what it has; the next call is never affected.
+ * no signal. A call that cannot be interrupted, or never returns EINTR, goes on, and
+ * one that ends by itself at that moment returns what it has; the next call is never
+ * affected.
  * io_uring_enter() does not return for this, nor a thread that is stopped by a
  * signal or a debugger just then: if it matters, repeat it. Any thread of the
  * process may call it, registered or not.
