@@ -70,13 +70,18 @@ int uf_resume_prepare(struct uf_thread *thread)
 
 /*
  * Have uf_hold() called when current, which is @thread, next returns to user.
- * Context: the thread's own, not an interrupt: there fput() turns to a worker.
+ * Context: the thread's own, not an interrupt.
+ *
+ * On PREEMPT_RT a task can be preempted with softirqs off, or in one, and fput()
+ * takes that for an interrupt: it turns to a worker, and the file would be lost
+ * without having done its work. Then it has to be the next switch; a kick, which may
+ * have nothing else to wait for, is repeated until then.
  */
 void uf_resume_queue(struct uf_thread *thread)
 {
 	struct file *file;
 
-	if (xchg(&thread->resume_queued, 1))
+	if (in_interrupt() || xchg(&thread->resume_queued, 1))
 		return;
 	uf_delay(UF_DELAY_RESUME);
 	file = thread->resume.file;
