@@ -44,7 +44,7 @@ void uf_goes_on(struct uf_thread *thread)
 	u64 now, latency;
 	u32 entry;
 
-	/* It was seen to be RUNNING: pairs with the release in uf_set_state(). */
+	/* Its server has been seen: pairs with the release of thread->server. */
 	smp_rmb();
 	if (!READ_ONCE(thread->handed))
 		return;

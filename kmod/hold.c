@@ -197,6 +197,18 @@ static void uf_sleep_held(struct uf_thread *thread)
 	__set_current_state(TASK_RUNNING);
 }
 
+/*
+ * The state was seen to change, without the lock. Who changed it may still be at the
+ * words that user mode is to find (see server.c); it has the lock until it is done.
+ */
+static void uf_await_grant(struct uf_thread *thread)
+{
+	if (likely(READ_ONCE(thread->server)))
+		return;
+	uf_lock(thread->domain);
+	uf_unlock(thread->domain);
+}
+
 /**
  * uf_hold - give current a server, or hold it until it gets one
  * @thread: current's registration
@@ -240,6 +252,7 @@ void uf_hold(struct uf_thread *thread, bool more_work)
 		return;
 	}
 	if (READ_ONCE(thread->state) != UFIBER_THREAD_RUNNABLE) {
+		uf_await_grant(thread);
 		uf_goes_on(thread);
 		return;
 	}

@@ -9,6 +9,10 @@
  * next grant (or as VACANT). Taking a server from a poller alone starts with
  * the owner word, by compare-and-swap, as that decides whether it is taken.
  *
+ * Last of all a grant writes the module's own thread->server. Whoever has been
+ * granted a server goes on when it sees that, without the lock, and finds all the
+ * words above when it is back in user mode.
+ *
  * No RUNNABLE thread beside a POLLING server (a store-buffering race):
  *
  *   thread that unblocks, under the lock     holder that goes to sleep
@@ -35,14 +39,18 @@ void uf_set_state(struct uf_thread *thread, enum ufiber_thread_state state)
 	smp_store_release(&thread->shared->state, state);
 }
 
-/* Inline: the bodies of tracepoints count in its size, though they cost nothing. */
+/*
+ * All of a grant but the owner word, which is written before (see above) or after,
+ * and thread->server, the very last.
+ *
+ * Inline: the bodies of tracepoints count in its size, though they cost nothing.
+ */
 static __always_inline void uf_own(struct uf_server *server, struct uf_thread *thread)
 {
 	server->holder = thread;
 	server->since = thread->domain->now;
 	thread->handed = server->blocked;
 	server->blocked = 0;
-	WRITE_ONCE(thread->server, server);
 	WRITE_ONCE(thread->shared->server, server->id);
 	uf_delay(UF_DELAY_OWN);
 	uf_set_state(thread, UFIBER_THREAD_RUNNING);
@@ -63,6 +71,8 @@ void uf_grant(struct uf_server *server, struct uf_thread *thread)
 	/* Last, so that who reads it finds the thread's words set. */
 	smp_store_release(&server->shared->owner,
 			  UFIBER_OWNER(UFIBER_SERVER_HELD, thread->id));
+	/* Pairs with who goes on without the lock: uf_goes_on(). */
+	smp_store_release(&thread->server, server);
 }
 
 /* Part @thread from its server, if it has one, which then awaits a grant. */
@@ -187,6 +197,8 @@ static bool uf_take_polling(struct uf_server *server, struct uf_thread *thread)
 		return false;
 	uf_dequeue(thread);
 	uf_own(server, thread);
+	/* Pairs with who goes on without the lock: uf_goes_on(). */
+	smp_store_release(&thread->server, server);
 	return true;
 }
 
