@@ -51,7 +51,7 @@ static struct uf_thread *uf_quantum_check(struct uf_server *server)
 	return holder;
 }
 
-/* No lock held, but perhaps a rq lock. */
+/* Context: any, but no lock held. */
 static void uf_quantum_start(struct uf_server *server)
 {
 	uf_delay(UF_DELAY_QUANTUM_START);
