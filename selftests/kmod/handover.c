@@ -25,7 +25,18 @@ static void post_handover(struct uf_thread *t, unsigned long next)
 	uf_order_syscall(t, SYS_ioctl, (long)d.fd, (long)UFIBER_IOC_HANDOVER, (long)next);
 }
 
-/* Wait for a server, pass it on so often; the first wrong answer, or 0. */
+/* Whoever comes back with the server finds that in all the words. */
+static bool words_agree(__u32 id)
+{
+	return d.servers[0].owner == UFIBER_OWNER(UFIBER_SERVER_HELD, id) &&
+	       d.threads[id].server == 0 &&
+	       d.threads[id].state == UFIBER_THREAD_RUNNING;
+}
+
+/*
+ * Wait for a server, pass it on so often; the first wrong answer, or 0. The arguments:
+ * the next one's id, whether by WAIT, its own id.
+ */
 static long do_turns(long *args)
 {
 	bool by_wait = args[1];
@@ -45,6 +56,8 @@ static long do_turns(long *args)
 		      uf_ioctl(d.fd, UFIBER_IOC_HANDOVER, (void *)args[0]);
 		if (ret)
 			return ret;
+		if (!words_agree(args[2]))
+			return -EBADMSG;
 	}
 	return 0;
 }
@@ -95,10 +108,10 @@ static void turns(struct __test_metadata *_metadata, int nr, bool by_wait)
 
 	for (i = 1; i < nr; i++) {
 		uf_order(ring[i], do_turns_when_given, (long)ring[(i + 1) % nr]->id,
-			 (long)by_wait);
+			 (long)by_wait, (long)ring[i]->id);
 		ASSERT_STATE(ring[i], IDLE, Q_WAITING);
 	}
-	uf_order(&a, do_turns, (long)b.id, (long)by_wait);
+	uf_order(&a, do_turns, (long)b.id, (long)by_wait, (long)a.id);
 	ASSERT_DONE(0, &a);
 	ASSERT_STATE(&a, RUNNING, 0);
 	/* The others made their last turn, too, and wait for another. */
@@ -150,10 +163,10 @@ TEST(in_turns_and_real_time)
 	UF_SPAWN(&d, &b);
 	pin(&a, 0);
 	pin(&b, 0);
-	uf_order(&b, do_turns_when_given, (long)a.id, 0L);
+	uf_order(&b, do_turns_when_given, (long)a.id, 0L, (long)b.id);
 	ASSERT_STATE(&b, IDLE, Q_WAITING);
 	ASSERT_EQ(0, set_policy(b.tid, SCHED_FIFO));
-	uf_order(&a, do_real_time_turns, (long)b.id, 0L);
+	uf_order(&a, do_real_time_turns, (long)b.id, 0L, (long)a.id);
 	ASSERT_DONE(0, &a);
 	ASSERT_STATE(&a, RUNNING, 0);
 	ASSERT_STATE(&b, IDLE, Q_WAITING);
