@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* UFIBER_IOC_KICK: a thread that runs is made to give up its server. */
 #include "uf_test.h"
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 #define STANDBY		UFIBER_WAIT_STANDBY
@@ -548,6 +551,78 @@ TEST(storm)
 		  d.threads[many[1].id].preempts + d.threads[many[2].id].preempts +
 		  d.threads[a.id].preempts);
 	ASSERT_AGREES(&d);
+}
+
+/* ------------------------------------------------------ in the network stack */
+
+/* A socket that sends to itself; negative errno if there is no network. */
+static int own_socket(void)
+{
+	struct sockaddr_in to = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	struct ifreq lo = { .ifr_name = "lo" };
+	socklen_t size = sizeof(to);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	if (fd < 0)
+		return -errno;
+	if (ioctl(fd, SIOCGIFFLAGS, &lo))
+		return -errno;
+	lo.ifr_flags |= IFF_UP;
+	/* It may be up already, and we nobody who may say so. */
+	ioctl(fd, SIOCSIFFLAGS, &lo);
+	if (bind(fd, (struct sockaddr *)&to, size) ||
+	    getsockname(fd, (struct sockaddr *)&to, &size) ||
+	    connect(fd, (struct sockaddr *)&to, size))
+		return -errno;
+	return fd;
+}
+
+/* Order: send until told to stop; most of that is done with softirqs off. */
+static long do_send(long *args)
+{
+	char byte = 0;
+
+	while (!atomic_load(&uf_self->stop)) {
+		if (send(args[0], &byte, 1, MSG_DONTWAIT) != 1)
+			return -errno;
+		if (recv(args[0], &byte, 1, MSG_DONTWAIT) != 1 && errno != EAGAIN)
+			return -errno;
+		atomic_fetch_add(&uf_self->turns, 1);
+	}
+	atomic_store(&uf_self->stop, 0);
+	return 0;
+}
+
+/*
+ * Where the kernel can preempt a thread that has softirqs off, or runs one, each
+ * kick arrives nevertheless.
+ */
+TEST(in_the_network)
+{
+	int fd = own_socket();
+	int i;
+
+	if (fd < 0)
+		SKIP(return, "no loopback network: %s", strerror(-fd));
+	UF_OPEN(&d, 1, 4);
+	UF_SPAWN_RUNNING(&d, &a);
+	UF_SPAWN_RUNNABLE(&d, &b);
+	uf_order(&a, do_send, (long)fd);
+	for (i = 0; i < 100; i++) {
+		ASSERT_TRUE(uf_await_turns(&a));
+		ASSERT_STATE(&a, RUNNING, 0);
+		ASSERT_EQ(0, uf_kick(&a));
+		ASSERT_DONE(0, &b) TH_LOG("kick %d", i);
+		ASSERT_STATE(&a, RUNNABLE, Q_HELD);
+		uf_post_wait(&b, 0, 0, 0);
+		ASSERT_STATE(&a, RUNNING, 0);
+		ASSERT_EQ(0, uf_wake(&b, 0));
+		ASSERT_STATE(&b, RUNNABLE, Q_WAITING);
+	}
+	STOP(&a);
+	close(fd);
 }
 
 TEST_HARNESS_MAIN
