@@ -35,6 +35,8 @@ static void uf_block(struct uf_thread *thread)
 		}
 		if (READ_ONCE(thread->shared->critical))
 			goto out;
+		/* Of a BLOCKED time before, which nobody saw the end of. */
+		thread->interrupted = false;
 		uf_release(thread, UFIBER_THREAD_BLOCKED);
 		trace_ufiber_block(thread, server);
 		WRITE_ONCE(thread->shared->blocks, ++thread->blocks);

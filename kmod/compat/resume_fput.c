@@ -40,14 +40,16 @@ static const struct file_operations uf_resume_fops = {
 
 /*
  * A worker has had the thread switched out, so that the hook looks at it; unless
- * it was not on this CPU. Until its work is queued, try again in every tick.
+ * it was not on this CPU. Until its work is queued, try again in every tick; if it
+ * sleeps, the hook looks at it when it is back.
  */
 static void uf_kick_run(struct work_struct *work)
 {
 	struct uf_thread *thread = container_of(to_delayed_work(work),
 						struct uf_thread, resume.kick);
 
-	if (READ_ONCE(thread->resume.nudged) && READ_ONCE(thread->kicked))
+	if (READ_ONCE(thread->resume.nudged) && READ_ONCE(thread->kicked) &&
+	    READ_ONCE(thread->task->__state) == TASK_RUNNING)
 		queue_delayed_work_on(task_cpu(thread->task), system_highpri_wq,
 				      &thread->resume.kick, 1);
 }

@@ -53,19 +53,26 @@ void uf_resume_queue(struct uf_thread *thread)
  * The same for any thread, which is sent to its return to user mode if it runs
  * there. Context: any but under a lock; inside rcu_read_lock(), which keeps the
  * thread's memory, but it may be on its way to be freed.
+ *
+ * Whoever sees resume_queued relies on the work being added at once, so nothing
+ * may come between the two.
  */
 void uf_resume_kick(struct uf_thread *thread)
 {
 	if (!kref_get_unless_zero(&thread->kref))
 		return;
+	preempt_disable();
 	if (xchg(&thread->resume_queued, 1) == 0) {
 		uf_delay(UF_DELAY_RESUME);
 		if (!task_work_add(thread->task, &thread->resume.work,
 				   TWA_RESUME))
-			return;
-		WRITE_ONCE(thread->resume_queued, 0);
+			thread = NULL;	/* the work has the reference */
+		else
+			WRITE_ONCE(thread->resume_queued, 0);
 	}
-	uf_thread_put(thread);
+	preempt_enable();
+	if (thread)
+		uf_thread_put(thread);
 }
 
 /* The thread is being freed, so nothing is queued. */
