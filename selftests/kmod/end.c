@@ -4,8 +4,8 @@
  * gives its server away, and no reference stays behind.
  */
 #include "uf_test.h"
+#include "uf_scene.h"
 #include <sys/prctl.h>
-#include <sys/utsname.h>
 
 #define STANDBY		UFIBER_WAIT_STANDBY
 #define Q_WAITING	UFIBER_QUERY_WAITING
@@ -732,29 +732,16 @@ TEST(rmmod_while_in_use)
 	ASSERT_REFS_BACK();
 }
 
-static bool device_is_there(void *unused)
-{
-	return !access(UFIBER_DEVICE, R_OK | W_OK);
-}
-
 /* Out and in again, and all works as before. */
 TEST(rmmod_and_insmod)
 {
-	const char *ko = getenv("UFIBER_KO");
-	struct utsname uts;
-	char path[4096];
 	int fd, i;
 
 	BEGIN();
 	if (refs)
 		SKIP(return, "somebody else uses the module");
-	if (!ko) {
-		ASSERT_EQ(0, uname(&uts));
-		snprintf(path, sizeof(path), "%s/build/kmod/%s/ufiber.ko", UF_TOP, uts.release);
-		ko = path;
-	}
-	fd = open(ko, O_RDONLY | O_CLOEXEC);
-	ASSERT_LE(0, fd) TH_LOG("%s: %s", ko, strerror(errno));
+	fd = uf_module_open();
+	ASSERT_LE(0, fd) TH_LOG("the module's file: %s", strerror(-fd));
 	for (i = 0; i < 3; i++) {
 		all_states(_metadata);
 		uf_join(&c);
@@ -768,13 +755,15 @@ TEST(rmmod_and_insmod)
 		uf_join(&e);
 		uf_close(&d);
 		ASSERT_REFS_BACK();
+		uf_other_cpus("0");
 		ASSERT_EQ(0, syscall(SYS_delete_module, "ufiber", O_NONBLOCK))
 			TH_LOG("delete_module: %s", strerror(errno));
 		EXPECT_EQ(-1, access(UFIBER_DEVICE, F_OK));
 		EXPECT_EQ(-1, uf_refcnt());
 		ASSERT_EQ(0, syscall(SYS_finit_module, fd, "", 0))
-			TH_LOG("finit_module %s: %s", ko, strerror(errno));
-		ASSERT_TRUE(uf_await(NULL, device_is_there, NULL, "the device"));
+			TH_LOG("finit_module: %s", strerror(errno));
+		uf_other_cpus("1");
+		ASSERT_TRUE(uf_await(NULL, uf_device_is_there, NULL, "the device"));
 		EXPECT_EQ(0, uf_refcnt());
 	}
 	close(fd);
