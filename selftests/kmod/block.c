@@ -353,30 +353,9 @@ TEST(ping_pong)
 
 /* ----------------------------------------------------------------- polling */
 
-/*
- * Declare the server free to take, sleep, and see: 1 if it is still ours, 0 if
- * not. As a library does, but for the look at nr_runnable.
- */
-static long do_poll(long *args)
-{
-	__u32 *owner = (__u32 *)args[0];
-	__u32 held = UFIBER_OWNER(UFIBER_SERVER_HELD, uf_self->id);
-	__u32 polling = UFIBER_OWNER(UFIBER_SERVER_POLLING, uf_self->id);
-	char byte;
-
-	if (!__atomic_compare_exchange_n(owner, &held, polling, false,
-					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
-		return -EINVAL;
-	if (syscall(SYS_read, args[1], &byte, 1) != 1)
-		return -EIO;
-	held = UFIBER_OWNER(UFIBER_SERVER_HELD, uf_self->id);
-	return __atomic_compare_exchange_n(owner, &polling, held, false,
-					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-}
-
 #define POLL(t, s, fds)							\
 	do {								\
-		uf_order(t, do_poll, (long)&d.servers[s].owner, (long)(fds)[0]); \
+		uf_order(t, uf_do_poll, (long)&d.servers[s].owner, (long)(fds)[0]); \
 		ASSERT_TRUE(uf_await_sleep(t, SYS_read));		\
 	} while (0)
 
@@ -501,20 +480,14 @@ TEST(forged_owner_words)
 static long do_poll_politely(long *args)
 {
 	__u32 *owner = (__u32 *)args[0];
-	__u32 held = UFIBER_OWNER(UFIBER_SERVER_HELD, uf_self->id);
-	__u32 polling = UFIBER_OWNER(UFIBER_SERVER_POLLING, uf_self->id);
-	__u32 want = held;
 	char byte;
 
-	if (!__atomic_compare_exchange_n(owner, &want, polling, false,
-					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+	if (!uf_begin_polling(owner))
 		return -EINVAL;
 	if (!__atomic_load_n(&uf_self->dom->shared->nr_runnable, __ATOMIC_SEQ_CST) &&
 	    syscall(SYS_read, args[1], &byte, 1) != 1)
 		return -EIO;
-	want = polling;
-	return __atomic_compare_exchange_n(owner, &want, held, false,
-					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	return uf_end_polling(owner);
 }
 
 static bool one_is_done(void *unused)
@@ -683,15 +656,6 @@ static void *spin(void *arg)
 	return NULL;
 }
 
-static long pin(pid_t tid)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(0, &set);
-	return sched_setaffinity(tid, sizeof(set), &set) ? -errno : 0;
-}
-
 TEST(preemption_is_no_block)
 {
 	pthread_attr_t attr;
@@ -702,8 +666,8 @@ TEST(preemption_is_no_block)
 	UF_SPAWN_RUNNING(&d, &a);
 	UF_SPAWN_WAITING(&d, &b, STANDBY);
 	/* It, its rival and this thread on one CPU. */
-	ASSERT_EQ(0, pin(a.tid));
-	ASSERT_EQ(0, pin(0));
+	ASSERT_EQ(0, uf_pin(a.tid, 0));
+	ASSERT_EQ(0, uf_pin(0, 0));
 	ASSERT_EQ(0, pthread_attr_init(&attr));
 	ASSERT_EQ(0, pthread_attr_setstacksize(&attr, 128 * 1024));
 	ASSERT_EQ(0, pthread_create(&other, &attr, spin, NULL));
@@ -739,8 +703,8 @@ TEST(yield_is_no_block)
 	UF_OPEN(&d, 1, 4);
 	UF_SPAWN_RUNNING(&d, &a);
 	UF_SPAWN_WAITING(&d, &b, STANDBY);
-	ASSERT_EQ(0, pin(a.tid));
-	ASSERT_EQ(0, pin(0));
+	ASSERT_EQ(0, uf_pin(a.tid, 0));
+	ASSERT_EQ(0, uf_pin(0, 0));
 	EXPECT_EQ(0, uf_call(&a, do_yields, 2000L));
 	ASSERT_STATE(&a, RUNNING, 0);
 	ASSERT_STATE(&b, IDLE, Q_STANDBY);

@@ -573,18 +573,12 @@ TEST(command_races_with_event)
 static long do_sleep_polling(long *args)
 {
 	__u32 *owner = (__u32 *)&d.servers[0].owner;
-	__u32 held = UFIBER_OWNER(UFIBER_SERVER_HELD, uf_self->id);
-	__u32 polling = UFIBER_OWNER(UFIBER_SERVER_POLLING, uf_self->id);
-	__u32 want = held;
 	long (*sleep_for_events)(void) = (void *)args[1], ret;
 
-	if (!__atomic_compare_exchange_n(owner, &want, polling, false,
-					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+	if (!uf_begin_polling(owner))
 		return -EINVAL;
 	ret = sleep_for_events();
-	want = polling;
-	if (!__atomic_compare_exchange_n(owner, &want, held, false,
-					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+	if (!uf_end_polling(owner))
 		return -EOWNERDEAD;
 	return ret;
 }

@@ -70,15 +70,6 @@ static long do_turns_when_given(long *args)
 	return ret ? ret : do_turns(args);
 }
 
-static void pin(struct uf_thread *t, int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	sched_setaffinity(t->tid, sizeof(set), &set);
-}
-
 static long set_policy(pid_t tid, int policy)
 {
 	struct sched_param param = { .sched_priority = policy == SCHED_FIFO };
@@ -131,8 +122,8 @@ TEST(in_turns_on_one_cpu)
 	UF_OPEN(&d, 1, 4);
 	UF_SPAWN_RUNNING(&d, &a);
 	UF_SPAWN(&d, &b);
-	pin(&a, 0);
-	pin(&b, 0);
+	uf_pin(a.tid, 0);
+	uf_pin(b.tid, 0);
 	turns(_metadata, 2, false);
 }
 
@@ -150,9 +141,9 @@ TEST(in_turns_of_three)
 	UF_SPAWN_RUNNING(&d, &a);
 	UF_SPAWN(&d, &b);
 	UF_SPAWN(&d, &c);
-	pin(&a, 0);
-	pin(&b, 0);
-	pin(&c, 0);
+	uf_pin(a.tid, 0);
+	uf_pin(b.tid, 0);
+	uf_pin(c.tid, 0);
 	turns(_metadata, 3, false);
 }
 
@@ -161,8 +152,8 @@ TEST(in_turns_and_real_time)
 	UF_OPEN(&d, 1, 4);
 	UF_SPAWN_RUNNING(&d, &a);
 	UF_SPAWN(&d, &b);
-	pin(&a, 0);
-	pin(&b, 0);
+	uf_pin(a.tid, 0);
+	uf_pin(b.tid, 0);
 	uf_order(&b, do_turns_when_given, (long)a.id, 0L, (long)b.id);
 	ASSERT_STATE(&b, IDLE, Q_WAITING);
 	ASSERT_EQ(0, set_policy(b.tid, SCHED_FIFO));

@@ -7,7 +7,6 @@
  * thread that it would happen to, many quanta of it.
  */
 #include "uf_test.h"
-#include <sched.h>
 
 #define STANDBY		UFIBER_WAIT_STANDBY
 #define ACQUIRE		UFIBER_WAIT_ACQUIRE
@@ -360,7 +359,6 @@ TEST(arguments)
  */
 TEST(set_again_and_again)
 {
-	cpu_set_t set;
 	__u64 end;
 	int i;
 
@@ -371,9 +369,7 @@ TEST(set_again_and_again)
 	for (i = 0; i < 1000; i++) {
 		ASSERT_EQ(0, uf_quantum(&d, UFIBER_NONE, UFIBER_MIN_QUANTUM));
 		end = uf_now() + UFIBER_MIN_QUANTUM - 100000 + 250 * i;
-		CPU_ZERO(&set);
-		CPU_SET(i & 1, &set);
-		sched_setaffinity(0, sizeof(set), &set);
+		uf_pin(0, i & 1);
 		while (uf_now() < end)
 			;
 	}

@@ -146,17 +146,12 @@ TEST(grow_user_sched)
 static long do_declare(long *args)
 {
 	__u32 *owner = (__u32 *)args[0];
-	__u32 held = UFIBER_OWNER(UFIBER_SERVER_HELD, uf_self->id);
-	__u32 polling = UFIBER_OWNER(UFIBER_SERVER_POLLING, uf_self->id);
 
-	if (!__atomic_compare_exchange_n(owner, &held, polling, false,
-					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+	if (!uf_begin_polling(owner))
 		return -EINVAL;
 	while (!atomic_load(&uf_self->stop))
 		sched_yield();
-	held = UFIBER_OWNER(UFIBER_SERVER_HELD, uf_self->id);
-	return __atomic_compare_exchange_n(owner, &polling, held, false,
-					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	return uf_end_polling(owner);
 }
 
 /*
@@ -203,27 +198,10 @@ TEST(shrink_vacant)
 	ASSERT_STATE(&a, IDLE, Q_STANDBY);
 }
 
-static long do_poll(long *args)
-{
-	__u32 *owner = (__u32 *)args[0];
-	__u32 held = UFIBER_OWNER(UFIBER_SERVER_HELD, uf_self->id);
-	__u32 polling = UFIBER_OWNER(UFIBER_SERVER_POLLING, uf_self->id);
-	char byte;
-
-	if (!__atomic_compare_exchange_n(owner, &held, polling, false,
-					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
-		return -EINVAL;
-	if (syscall(SYS_read, args[1], &byte, 1) != 1)
-		return -EIO;
-	held = UFIBER_OWNER(UFIBER_SERVER_HELD, uf_self->id);
-	return __atomic_compare_exchange_n(owner, &polling, held, false,
-					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-}
-
 TEST(shrink_polling)
 {
 	BEGIN(2);
-	uf_order(&t[1], do_poll, (long)&d.servers[1].owner, (long)fds[0]);
+	uf_order(&t[1], uf_do_poll, (long)&d.servers[1].owner, (long)fds[0]);
 	ASSERT_TRUE(uf_await_sleep(&t[1], SYS_read));
 	ASSERT_SERVER(&d, 1, POLLING, t[1].id);
 	EXPECT_EQ(0, uf_resize(&d, 1));
@@ -369,7 +347,7 @@ TEST(retiring_blocks)
 TEST(retiring_polls)
 {
 	RETIRING();
-	uf_order(&t[1], do_poll, (long)&d.servers[1].owner, (long)fds[0]);
+	uf_order(&t[1], uf_do_poll, (long)&d.servers[1].owner, (long)fds[0]);
 	ASSERT_TRUE(uf_await_sleep(&t[1], SYS_read));
 	ASSERT_STATE(&t[1], IDLE, 0);
 	ASSERT_SERVER(&d, 1, OFFLINE, NONE);

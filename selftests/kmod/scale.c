@@ -105,7 +105,6 @@ TEST(thousands_of_threads)
 	struct ufiber_register reg = { .size = sizeof(reg) };
 	pthread_attr_t attr;
 	struct ufiber_query q;
-	cpu_set_t set;
 	unsigned int i;
 	__u64 blocks;
 
@@ -113,9 +112,7 @@ TEST(thousands_of_threads)
 	 * On one CPU: each thread's end would interrupt all others (for its
 	 * stack), and so many that run leave no time for the kernel's own.
 	 */
-	CPU_ZERO(&set);
-	CPU_SET(0, &set);
-	ASSERT_EQ(0, sched_setaffinity(0, sizeof(set), &set));
+	ASSERT_EQ(0, uf_pin(0, 0));
 	uf_unlocked = true;	/* or all the stacks are filled */
 	UF_BEGIN(&d);
 	ASSERT_EQ(0, uf_open(&d, SERVERS, THREADS));

@@ -20,15 +20,6 @@ static int nr_cpus(void)
 	return sysconf(_SC_NPROCESSORS_ONLN);
 }
 
-static long pin(pid_t tid, int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	return sched_setaffinity(tid, sizeof(set), &set) ? -errno : 0;
-}
-
 /* To be moved is no block: every state stays. */
 TEST(affinity)
 {
@@ -40,7 +31,7 @@ TEST(affinity)
 	ASSERT_TRUE(uf_scene_set(&scene));
 	for (round = 0; round < 20; round++) {
 		for (i = 0; i < UF_SCENE_THREADS; i++)
-			ASSERT_EQ(0, pin(scene.t[i].tid, (round + i) % 2));
+			ASSERT_EQ(0, uf_pin(scene.t[i].tid, (round + i) % 2));
 		ASSERT_TRUE(uf_scene_holds(&scene));
 		EXPECT_EQ(0, scene.d.threads[scene.t[UF_RUNNING].id].blocks);
 	}
@@ -63,7 +54,7 @@ TEST(storm_of_affinity)
 	storm = uf_storm_new(6);
 	ASSERT_TRUE(uf_storm_start(storm, 2, 12));
 	for (i = 0; i < 300; i++) {
-		ASSERT_EQ(0, pin(somebody(), rand_r(&seed) % 2));
+		ASSERT_EQ(0, uf_pin(somebody(), rand_r(&seed) % 2));
 		ASSERT_TRUE(uf_storm_goes_on(storm, 10));
 	}
 	EXPECT_TRUE(uf_storm_end(storm));
@@ -153,8 +144,8 @@ TEST(priorities_in_turns)
 	UF_SPAWN_RUNNING(&d, &a);
 	UF_SPAWN_WAITING(&d, &b, 0);
 	if (nr_cpus() > 1) {
-		ASSERT_EQ(0, pin(a.tid, 0));
-		ASSERT_EQ(0, pin(b.tid, 0));
+		ASSERT_EQ(0, uf_pin(a.tid, 0));
+		ASSERT_EQ(0, uf_pin(b.tid, 0));
 	}
 	ASSERT_EQ(0, sched_setscheduler(b.tid, SCHED_FIFO, &high));
 	ASSERT_EQ(0, setpriority(PRIO_PROCESS, a.tid, 19));

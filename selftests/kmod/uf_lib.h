@@ -91,6 +91,14 @@ long uf_do_syscall(long *args);		/* number, arguments */
 long uf_do_wait(long *args);		/* fd, flags, next, timeout */
 long uf_do_touch(long *args);		/* address: reads a byte there */
 long uf_do_spin(long *args);		/* in user mode alone, until uf_stop() */
+/*
+ * &owner word, fd: declare the server free to take, sleep until there is a byte, and
+ * see: 1 if it is still ours, 0 if not. As a library does, but for the look at
+ * nr_runnable. The two swaps: from HELD to POLLING and back, by the holder.
+ */
+long uf_do_poll(long *args);
+bool uf_begin_polling(__u32 *owner);
+bool uf_end_polling(__u32 *owner);
 long uf_do_quit(long *args);		/* ends the thread, as it is */
 #define uf_order_syscall(t, nr, ...) \
 	uf_order(t, uf_do_syscall, (long)(nr), ##__VA_ARGS__)
@@ -102,6 +110,9 @@ void uf_post_read(struct uf_thread *t, int fd);		/* one byte */
 void uf_post_spin(struct uf_thread *t);
 long uf_stop(struct uf_thread *t);			/* that, or one to come */
 void uf_join(struct uf_thread *t);
+
+/* Have a thread, or the caller (0), run on that CPU alone; 0 or negative errno. */
+long uf_pin(pid_t tid, int cpu);
 
 /* For uf_await_state(): whatever the flags are. */
 #define UF_ANY_FLAGS	(~0U)

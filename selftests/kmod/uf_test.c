@@ -333,6 +333,45 @@ long uf_do_spin(long *args)
 	return 0;
 }
 
+long uf_pin(pid_t tid, int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	return sched_setaffinity(tid, sizeof(set), &set) ? -errno : 0;
+}
+
+static bool uf_swap_owner(__u32 *owner, __u32 from, __u32 to)
+{
+	__u32 word = UFIBER_OWNER(from, uf_self->id);
+
+	return __atomic_compare_exchange_n(owner, &word, UFIBER_OWNER(to, uf_self->id), false,
+					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+bool uf_begin_polling(__u32 *owner)
+{
+	return uf_swap_owner(owner, UFIBER_SERVER_HELD, UFIBER_SERVER_POLLING);
+}
+
+bool uf_end_polling(__u32 *owner)
+{
+	return uf_swap_owner(owner, UFIBER_SERVER_POLLING, UFIBER_SERVER_HELD);
+}
+
+long uf_do_poll(long *args)
+{
+	__u32 *owner = (__u32 *)args[0];
+	char byte;
+
+	if (!uf_begin_polling(owner))
+		return -EINVAL;
+	if (syscall(SYS_read, args[1], &byte, 1) != 1)
+		return -EIO;
+	return uf_end_polling(owner);
+}
+
 long uf_do_quit(long *args)
 {
 	return 0;	/* uf_thread_main() knows it by its address */

@@ -480,18 +480,13 @@ TEST(standby)
 static long do_poll_ring(long *args)
 {
 	__u32 *owner = (__u32 *)args[0];
-	__u32 held = UFIBER_OWNER(UFIBER_SERVER_HELD, uf_self->id);
-	__u32 polling = UFIBER_OWNER(UFIBER_SERVER_POLLING, uf_self->id);
 
-	if (!__atomic_compare_exchange_n(owner, &held, polling, false,
-					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+	if (!uf_begin_polling(owner))
 		return -EINVAL;
 	if (syscall(SYS_io_uring_enter, ring.ring_fd, 0, args[1] ?: 1,
 		    IORING_ENTER_GETEVENTS, NULL, 0) < 0)
 		return -errno;
-	held = UFIBER_OWNER(UFIBER_SERVER_HELD, uf_self->id);
-	return __atomic_compare_exchange_n(owner, &polling, held, false,
-					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	return uf_end_polling(owner);
 }
 
 TEST(poller_keeps_its_server)
