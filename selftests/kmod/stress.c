@@ -11,7 +11,7 @@
 #define THREADS		12
 #define SERVERS		4
 /* So that the ring has room for what comes while its reader is not on a CPU. */
-#define MAX_THREADS	256
+#define MAX_THREADS	1024
 #define OPS		800
 /* Threads that are up to something in every other round: often nobody waits. */
 #define FEW		4
@@ -36,7 +36,8 @@ static struct uf_dom d;
 static unsigned int threads = THREADS;
 static struct worker worker[THREADS];
 static struct uf_log *events;
-static atomic_uint ops, errors, round_nr;	/* round_nr: the one that runs */
+static atomic_uint ops, errors;
+static atomic_uint round_nr;		/* the one that runs, from 1: calm is 0 at first */
 static atomic_bool stop;
 static atomic_int inside[SERVERS];
 static atomic_ulong registrations;
@@ -395,13 +396,11 @@ static bool ops_are_done(void *arg)
 	return now >= OPS || atomic_load(&errors);
 }
 
-/* Has the worker come to where it was to go? */
-static bool is_calm(struct worker *w)
+/* Is the worker, done with the round, where it was to go? */
+static bool is_at_rest(struct worker *w)
 {
 	struct ufiber_query q;
 
-	if (atomic_load(&w->calm) != atomic_load(&round_nr))
-		return false;
 	if (w->last == BARE || w->last == END)
 		return true;
 	if (uf_query(&d, w->t.id, UFIBER_NONE, &q))
@@ -421,8 +420,12 @@ static bool all_are_calm(void *arg)
 	struct ufiber_query q;
 	unsigned int i, registered = 0;
 
+	/* Only where nobody does anything to others any more do states stay. */
+	for (i = 0; i < threads; i++)
+		if (atomic_load(&worker[i].calm) != atomic_load(&round_nr))
+			return false;
 	for (i = 0; i < threads; i++) {
-		if (!is_calm(&worker[i]))
+		if (!is_at_rest(&worker[i]))
 			return false;
 		registered += worker[i].last == PARK || worker[i].last == READ;
 	}
@@ -457,7 +460,7 @@ static void begin_round(struct __test_metadata *_metadata, unsigned int round)
 		atomic_store(&worker[i].mail, 0);
 	atomic_store(&stop, false);
 	atomic_store(&ops, 0);
-	atomic_store(&round_nr, round + 1);
+	atomic_store(&round_nr, round);
 	for (i = 0; i < threads; i++) {
 		struct worker *w = &worker[i];
 		long ret;
@@ -513,6 +516,7 @@ static void rounds(struct __test_metadata *_metadata, unsigned int servers)
 	unsigned int pick = seed;
 
 	UF_OPEN_AS(&d, UFIBER_SETUP_WATCH, servers, SERVERS, MAX_THREADS);
+	atomic_store(&round_nr, 1);
 	events = uf_log_start(&d);
 	ASSERT_NE(NULL, events);
 	for (i = 0; i < threads; i++) {
@@ -526,7 +530,7 @@ static void rounds(struct __test_metadata *_metadata, unsigned int servers)
 		TH_LOG("round %u of %u, UF_SEED=%u", i + 1, n, seed);
 		end_round(_metadata, i == n - 1);
 		if (i < n - 1)
-			begin_round(_metadata, i);
+			begin_round(_metadata, i + 2);
 	}
 	for (i = 0; i < threads; i++)
 		ASSERT_EQ(0, pthread_join(worker[i].t.pthread, NULL));
