@@ -4,7 +4,8 @@
 #: make demo [NATIVE=1]   install what is missing, build, and show what it is for,
 #:                        in a VM or, with NATIVE=1, on this machine
 #: make check             install what is missing, build, run all tests
-#: make check-long        the same and more: all kernels, all ways to build the module
+#: make check-long [CONTINUE=1]   the same and more: all kernels, all ways to build the
+#:                        module; or what an interrupted run of it has left
 #: make fuzz [SECONDS=60]  random programs for the device, guided by coverage, in a VM
 #: make coverage          what the module's tests reach, in build/coverage.json
 #: make bench-kernel      instruction counts of the module's paths, in a VM
@@ -119,7 +120,7 @@ check-long:
 	@set -e; for k in $(BUILT_KERNELS); do $(MAKE) --no-print-directory built-$$k; done
 	@$(MAKE) --no-print-directory kmod-kcov
 	@$(MAKE) --no-print-directory kmod KERNEL=debug UFIBER_DELAY=y
-	@tools/check/run --long
+	@tools/check/run $(if $(CONTINUE),--continue) --long
 
 coverage:
 	@$(DEPS) build vm kernel
