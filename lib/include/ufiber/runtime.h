@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* Runtimes: their making, their end, their counters. The conventions are told in ufiber.h. */
+#ifndef UFIBER_RUNTIME_H
+#define UFIBER_RUNTIME_H
+
+#include <ufiber/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * struct uf_config - what a runtime is made of
+ * @size: sizeof(struct uf_config).
+ * @servers: servers, 1 to 256; 0 means one for each CPU the process may use.
+ * @max_threads: most threads the runtime may start, servers included; from
+ *	@servers to 32768; 0 means @servers + 256. Under the "none" backend only @servers
+ *	are ever started.
+ * @stack_size: bytes of a fiber's stack unless its attributes say otherwise,
+ *	rounded up to pages; at least UF_STACK_MIN; 0 means 64 KiB.
+ * @ring_entries: entries of each server's io_uring submission queue, rounded
+ *	up to a power of two; 0 means 256.
+ * @backend: "module", "none", or NULL: the environment variable
+ *	UFIBER_BACKEND if it is set, else the best that works here; that is
+ *	"none", without a word, if /dev/ufiber is not there or may not be
+ *	opened. uf_runtime_backend() tells.
+ */
+struct uf_config {
+	size_t size;
+	unsigned int servers;
+	unsigned int max_threads;
+	size_t stack_size;
+	unsigned int ring_entries;
+	const char *backend;
+};
+
+#define UF_STACK_MIN ((size_t)16384)
+/* clang-format off */
+#define UF_CONFIG_INIT \
+	{ .size = sizeof(struct uf_config) }
+/* clang-format on */
+
+/**
+ * uf_runtime_create - start a runtime
+ * @rt: where to store it; untouched on failure.
+ * @config: what it is made of, or NULL for the defaults.
+ *
+ * Starts the servers' threads; the calling thread does not become one. Returns
+ * when all of them are ready. Context: any thread, not a fiber; blocks.
+ *
+ * Returns 0, -EINVAL (config), -ENODEV (backend "module" was asked for and
+ * /dev/ufiber is not there), -EACCES (it may not be opened), -ENOSYS or -EPERM
+ * (io_uring is missing or forbidden), -EAGAIN (no thread could be started),
+ * -EDEADLK (called by a fiber), -ENOMEM, or what opening or mapping the device
+ * failed with. Where a cause needs more words than an errno has, uf_strerror()
+ * gives them.
+ */
+int uf_runtime_create(struct uf_runtime **rt, const struct uf_config *config);
+
+/**
+ * uf_runtime_destroy - wait until all fibers have ended, stop, free
+ * @rt: the runtime; gone when the call returns 0. NULL is allowed.
+ *
+ * Fibers that were neither joined nor detached are freed with it. Context: any
+ * thread, not a fiber (-EDEADLK); blocks. Returns 0 or a negative errno.
+ */
+int uf_runtime_destroy(struct uf_runtime *rt);
+
+/**
+ * uf_run - run a function as the first fiber of a runtime of its own
+ * @config: as for uf_runtime_create().
+ * @start: the function, @arg: its argument.
+ * @value: where to store what it returned, or NULL.
+ *
+ * Returns when that fiber and all others it started have ended. Errors and
+ * context as uf_runtime_create() and uf_create().
+ */
+int uf_run(const struct uf_config *config, void *(*start)(void *), void *arg,
+	   void **value);
+
+/**
+ * uf_runtime_backend - the name of the backend that a runtime uses
+ * @rt: the runtime, or NULL for the calling fiber's.
+ *
+ * Returns "module" or "none", a static string; NULL if @rt is NULL and the
+ * caller is not a fiber. Context: any.
+ */
+const char *uf_runtime_backend(const struct uf_runtime *rt);
+
+/**
+ * struct uf_stats - counters of a runtime since its start
+ * @size: sizeof(struct uf_stats), set by the caller.
+ * @fibers: fibers that exist now.
+ * @threads: threads that it has started.
+ * @switches: switches to a fiber.
+ * @blocks: times a fiber blocked in the kernel and lost its server ("none": 0).
+ * @handoffs: times a server passed to another thread at once, because its
+ *	fiber blocked.
+ * @takeovers: times an unblocked fiber took a free server directly.
+ * @wakes: messages sent to wake servers, for a fiber to run or for the end.
+ */
+struct uf_stats {
+	size_t size;
+	uint64_t fibers;
+	uint64_t threads;
+	uint64_t switches;
+	uint64_t blocks;
+	uint64_t handoffs;
+	uint64_t takeovers;
+	uint64_t wakes;
+};
+
+/**
+ * uf_runtime_stats - read a runtime's counters
+ * @rt: the runtime, or NULL for the calling fiber's.
+ * @stats: where to store them, with size set.
+ *
+ * Each counter is exact, the set of them is not of one moment. Context: any;
+ * never blocks. Returns 0, -EINVAL (size), -EPERM (@rt NULL, not a fiber).
+ */
+int uf_runtime_stats(const struct uf_runtime *rt, struct uf_stats *stats);
+
+/**
+ * uf_strerror - why this thread's uf_runtime_create() or uf_run() failed
+ *
+ * Returns a string that names the cause and the cure; valid until this
+ * thread's next uf_runtime_create() or uf_run(). "" if that succeeded.
+ */
+const char *uf_strerror(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* UFIBER_RUNTIME_H */
