@@ -95,7 +95,7 @@ void uf_sched_out(struct uf_thread *thread)
 	 * Asleep where it should be: in uf_wait() or uf_hold(). First, as it is
 	 * the case that hand-overs repeat. A thread that dies has left both.
 	 */
-	if (thread->waiting || thread->held)
+	if (READ_ONCE(thread->waiting) || READ_ONCE(thread->held))
 		return;
 	if (unlikely(uf_is_void(thread))) {
 		uf_lose(thread);

@@ -242,10 +242,10 @@ void uf_hold(struct uf_thread *thread, bool more_work)
 	if (uf_unblock(thread))
 		return;
 	if (!more_work) {
-		thread->held = true;
+		WRITE_ONCE(thread->held, true);
 		uf_sleep_held(thread);
 		uf_delay(UF_DELAY_HELD_END);
-		thread->held = false;
+		WRITE_ONCE(thread->held, false);
 	}
 	if (READ_ONCE(thread->left)) {
 		uf_thread_detach(thread);

@@ -231,7 +231,7 @@ static u32 uf_query_queue(const struct uf_thread *thread)
 
 static u32 uf_query_flags(const struct uf_thread *thread)
 {
-	return (thread->waiting ? UFIBER_QUERY_WAITING : 0) |
+	return (READ_ONCE(thread->waiting) ? UFIBER_QUERY_WAITING : 0) |
 	       (READ_ONCE(thread->held) ? UFIBER_QUERY_HELD : 0) |
 	       (thread->woken ? UFIBER_QUERY_WAKE_PENDING : 0) |
 	       (thread->kicked ? UFIBER_QUERY_KICKED : 0) |

@@ -151,7 +151,8 @@ int uf_set_quantum(struct uf_domain *domain, u32 server, u64 quantum)
 
 		if (!all && id != server)
 			continue;
-		domain->nr_quanta += !!quantum - !!this->quantum;
+		WRITE_ONCE(domain->nr_quanta, domain->nr_quanta +
+			   !!quantum - !!this->quantum);
 		WRITE_ONCE(this->quantum, quantum);
 		/* A period that has begun is begun again. */
 		this->armed = false;

@@ -37,6 +37,7 @@ void uf_event(struct uf_thread *thread, enum ufiber_reason reason, u32 server)
 	event->reserved = 0;
 	uf_delay(UF_DELAY_EVENT);
 	/* (c) */
-	smp_store_release(&domain->shared->ring_tail, ++domain->ring_tail);
+	WRITE_ONCE(domain->ring_tail, domain->ring_tail + 1);
+	smp_store_release(&domain->shared->ring_tail, domain->ring_tail);
 	uf_events_notify(domain);
 }

@@ -223,7 +223,7 @@ static bool uf_end_wait(struct uf_thread *thread, u32 flags, int ret,
 	    !uf_expire(thread))
 		return false;
 
-	thread->waiting = false;
+	WRITE_ONCE(thread->waiting, false);
 	thread->mid_wait = false;
 	if (thread->server) {
 		*result = thread->expired ? -ETIMEDOUT : thread->server->id;
@@ -356,7 +356,7 @@ static __always_inline bool uf_end_granted(struct uf_thread *thread,
 	if (!server || thread->expired)
 		return false;
 	uf_delay(UF_DELAY_WAIT_GRANTED);
-	thread->waiting = false;
+	WRITE_ONCE(thread->waiting, false);
 	thread->mid_wait = false;
 	*result = server->id;
 	uf_goes_on(thread);
@@ -415,7 +415,7 @@ static long uf_wait_any(struct uf_thread *thread,
 	if (!ret && thread->server)
 		uf_end_wait(thread, args->flags, 0, &ret);
 	else if (!ret)
-		thread->waiting = true;
+		WRITE_ONCE(thread->waiting, true);
 	uf_unlock(domain);
 	uf_delay(UF_DELAY_WAIT_BEGUN);
 	if (next && !uf_stands_aside(next))
@@ -467,8 +467,8 @@ long uf_handover(struct uf_thread *thread, u32 id)
 	trace_ufiber_idle(thread, server);
 	trace_ufiber_handover(thread, server, next);
 	uf_grant(server, next);
-	thread->waiting = true;
-	thread->aside = !thread->skip_aside;
+	WRITE_ONCE(thread->waiting, true);
+	WRITE_ONCE(thread->aside, !thread->skip_aside);
 	wake = !uf_stands_aside(next);
 	task = get_task_struct(next->task);
 	uf_unlock(domain);
@@ -512,7 +512,7 @@ int uf_wake(struct uf_domain *domain, const struct ufiber_wake *args)
 		ret = -ESRCH;
 	} else if (args->flags & UFIBER_WAKE_CANCEL) {
 		WRITE_ONCE(thread->cancelled, true);
-		wake = thread->waiting ? thread : NULL;
+		wake = READ_ONCE(thread->waiting) ? thread : NULL;
 	} else {
 		wake = uf_end_idle(thread);
 	}
