@@ -36,8 +36,8 @@ void uf_event(struct uf_thread *thread, enum ufiber_reason reason, u32 server)
 	event->server = server;
 	event->reserved = 0;
 	uf_delay(UF_DELAY_EVENT);
-	/* (c) */
 	WRITE_ONCE(domain->ring_tail, domain->ring_tail + 1);
+	/* (c) */
 	smp_store_release(&domain->shared->ring_tail, domain->ring_tail);
 	uf_events_notify(domain);
 }
