@@ -36,7 +36,7 @@ static void publish_end(struct uf_thread *t, struct uf_fiber *fiber)
 	if (state == UF_FIBER_DETACHED)
 		uf_stack_free(fiber);
 	else if (state == UF_FIBER_JOINED_FIBER)
-		uf_ready(t, fiber->joiner);
+		uf_ready(t, fiber->joiner, UF_WOKEN_BY_FIBER);
 	else if (state == UF_FIBER_JOINED_THREAD)
 		uf_futex_wake(&fiber->state);
 }
@@ -44,9 +44,10 @@ static void publish_end(struct uf_thread *t, struct uf_fiber *fiber)
 static void finish_exit(struct uf_thread *t, struct uf_fiber *prev, void *arg)
 {
 	(void)arg;
+	/* First, so that who joins it finds it gone. */
 	uf_count(uf_server(t)->ended);
 	publish_end(t, prev);
-	uf_runtime_put(t->rt);
+	uf_runtime_fiber_ended(t->rt);
 }
 
 void uf_exit(void *value)
@@ -99,6 +100,9 @@ static struct uf_fiber *make(struct uf_runtime *rt, const struct uf_attr *attr,
 	if (!fiber)
 		return NULL;
 	fiber->rt = rt;
+	fiber->queue = NULL;
+	fiber->priority = UF_PRIORITIES / 2;
+	fiber->server = UFIBER_NONE;
 	fiber->state = attr->flags & UF_DETACHED ? UF_FIBER_DETACHED :
 						   UF_FIBER_RUNNING;
 	fiber->start = start;
@@ -142,9 +146,8 @@ int uf_create(struct uf_runtime *rt, struct uf_fiber **fiber,
 		*fiber = new;
 
 	t = uf_enter();
-	uf_runtime_get(rt);
 	count_created(t, rt);
-	uf_ready(t, new);
+	uf_ready(t, new, UF_CREATED);
 	uf_leave(t);
 	return 0;
 }
@@ -156,7 +159,7 @@ static void finish_join(struct uf_thread *t, struct uf_fiber *prev, void *arg)
 
 	if (cmpxchg(&fiber->state, UF_FIBER_JOINING, UF_FIBER_JOINED_FIBER) !=
 	    UF_FIBER_JOINING)
-		uf_ready(t, prev);
+		uf_ready(t, prev, UF_WOKEN_BY_FIBER);
 }
 
 /*

@@ -47,7 +47,14 @@
  * complete by task work on the thread which submitted the read, and that thread
  * may be blocked for long; a message is posted by its sender.
  */
+#include "inbox.h"
 #include "runq.h"
+
+/* Turns of spinning before a sleep at most, a few dozen ns each. */
+#define UF_SPIN_MAX 512U
+
+/* How long to sleep at most while others are awake. */
+#define UF_LOOK_MAX_NS 64000000U
 
 static uint32_t *owner_word(struct uf_runtime *rt, struct uf_server *s)
 {
@@ -59,7 +66,8 @@ static bool has_work(struct uf_runtime *rt)
 	unsigned int i;
 
 	for (i = 0; i < rt->nr_servers; i++)
-		if (uf_runq_len(&rt->servers[i].runq))
+		if (uf_runq_stealable(&rt->servers[i].runq) ||
+		    READ_ONCE(rt->servers[i].inbox))
 			return true;
 	return false;
 }
@@ -101,7 +109,10 @@ static bool claim_any(struct uf_runtime *rt, struct uf_thread *t,
 		      struct uf_server *near)
 {
 	unsigned int first = near - rt->servers;
+
 	unsigned int i;
+
+	WRITE_ONCE(rt->waker, first);
 
 	for (i = 0; i < rt->nr_servers; i++)
 		if (claim(rt, t, &rt->servers[(first + i) % rt->nr_servers]))
@@ -129,6 +140,23 @@ void uf_kick(struct uf_runtime *rt, struct uf_thread *t, struct uf_server *near)
 		if (!has_work(rt)) /* E3 */
 			return;
 	}
+}
+
+/**
+ * uf_wake - wake a server for a fiber that is pinned to it
+ * @rt: its runtime, @t: as for uf_kick().
+ * @s: the server.
+ *
+ * Nobody else can run it, so this takes no credit, and needs none: W1 is the
+ * push into the inbox, S3 looks there, and here W3 is to read the server's own
+ * @sleep. If it is WOKEN, somebody else has woken it just now.
+ */
+void uf_wake(struct uf_runtime *rt, struct uf_thread *t, struct uf_server *s)
+{
+	smp_mb(); /* W2 */
+	if (unlikely(READ_ONCE(s->sleep) == UF_ASLEEP) &&
+	    end_sleep(rt, s, UF_AWAKE))
+		poke(rt, t, s);
 }
 
 /* Give the credit back; @t as for uf_kick(). */
@@ -187,6 +215,75 @@ static void robbed(struct uf_thread *t, struct uf_server *s)
 	}
 }
 
+/* Something is to be done here: what an idle server looks at before it sleeps. */
+static bool is_needed(struct uf_runtime *rt, struct uf_server *s)
+{
+	return READ_ONCE(rt->stop) ||
+	       READ_ONCE(rt->shared_domain->nr_runnable) ||
+	       uf_inbox_has_some(s) || has_work(rt);
+}
+
+/* In somebody's run-next slot a fiber waits since our last look; see sched.c. */
+static bool one_is_stuck(struct uf_runtime *rt)
+{
+	unsigned int i;
+
+	for (i = 0; i < rt->nr_servers; i++) {
+		struct uf_server *s = &rt->servers[i];
+
+		if (READ_ONCE(s->runq.next) &&
+		    READ_ONCE(s->seen) == READ_ONCE(s->switches))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * For a moment look without sleeping, while others run that may make a fiber
+ * ready: to be woken costs them and us more. Less long each time that nothing
+ * came, longer each time that something did. Returns true if it did.
+ */
+static bool spin(struct uf_runtime *rt, struct uf_server *s)
+{
+	unsigned int i;
+
+	if (READ_ONCE(rt->nr_asleep) >= rt->nr_servers - 1)
+		return false;
+	for (i = 0; i < s->spin; i++) {
+		if (is_needed(rt, s) || uf_ring_has_some(s)) {
+			s->spin = 2 * s->spin < UF_SPIN_MAX ? 2 * s->spin :
+							      UF_SPIN_MAX;
+			return true;
+		}
+		uf_cpu_relax();
+	}
+	s->spin = s->spin / 2 > UF_SPIN_MIN ? s->spin / 2 : UF_SPIN_MIN;
+	return one_is_stuck(rt);
+}
+
+/*
+ * While others are awake, look around from time to time for what waits in their
+ * run-next slots; less and less often while there is nothing.
+ */
+static uint64_t look_around_at(struct uf_runtime *rt, struct uf_server *s)
+{
+	uint64_t look = s->look;
+
+	if (READ_ONCE(rt->nr_asleep) >= rt->nr_servers)
+		return UF_FOREVER;
+	s->look = 2 * look < UF_LOOK_MAX_NS ? 2 * look : UF_LOOK_MAX_NS;
+	return uf_now() + look;
+}
+
+static void sleep_polling(struct uf_runtime *rt, struct uf_server *s)
+{
+	uint64_t deadline = uf_timers_next(s);
+	uint64_t look = look_around_at(rt, s);
+
+	if (!is_needed(rt, s)) /* S3 */
+		uf_ring_wait(s, look < deadline ? look : deadline); /* S4 */
+}
+
 /**
  * uf_idle - sleep until there may be something to do
  * @t: the calling thread, in its base context and the critical section; all
@@ -201,19 +298,19 @@ bool uf_idle(struct uf_thread *t)
 	uint32_t *owner = owner_word(rt, s);
 	uint32_t held = UFIBER_OWNER(UFIBER_SERVER_HELD, t->id);
 	uint32_t polling = UFIBER_OWNER(UFIBER_SERVER_POLLING, t->id);
-	uint64_t deadline = uf_timers_next(s);
-	bool sleepy = announce(t, s); /* S1 */
+	bool sleepy;
 
+	if (spin(rt, s))
+		return true;
+	sleepy = announce(t, s); /* S1 */
 	/*
 	 * S2. It fails if the module, on another processor, is still about to
 	 * write the owner word of a server that it has just granted to a thread
 	 * in user mode (after a signal); then this is no time to sleep.
 	 */
 	if (cmpxchg(owner, held, polling) == held) {
-		if (sleepy && !READ_ONCE(rt->stop) &&
-		    !READ_ONCE(rt->shared_domain->nr_runnable) &&
-		    !has_work(rt)) /* S3 */
-			uf_ring_wait(s, deadline); /* S4 */
+		if (sleepy)
+			sleep_polling(rt, s);
 		if (cmpxchg(owner, polling, held) != polling) {
 			robbed(t, s);
 			return false;

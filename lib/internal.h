@@ -37,7 +37,9 @@
 #pragma GCC visibility pop
 
 #include "atomic.h"
+#include "bias.h"
 #include "cpu.h"
+#include "membarrier.h"
 #include "sanitizer.h"
 #include "switch.h"
 
@@ -87,9 +89,14 @@ enum uf_fiber_state {
 /**
  * struct uf_fiber - a fiber; lives at the top of its own stack
  * @ctx: its context while it does not run.
- * @next: in the run queue or the pool of stacks that it is in (L).
- * @rt: its runtime (C).
+ * @next: in the run queue, inbox or pool of stacks that it is in (L).
+ * @prev: before it in its run queue; stale for the first (L).
+ * @queue: the run queue that it is in (L of that).
+ * @class: which list of it (L of that).
+ * @priority: 0 the highest to UF_PRIORITIES - 1; changed by itself (T).
+ * @server: which server it is pinned to, or UFIBER_NONE (T).
  * @state: enum uf_fiber_state (A).
+ * @rt: its runtime (C).
  * @joiner: who waits, in JOINING (the joiner's own) and JOINED_FIBER.
  * @start: what it runs (C).
  * @arg: with what (C).
@@ -103,8 +110,13 @@ enum uf_fiber_state {
 struct uf_fiber {
 	struct uf_context ctx;
 	struct uf_fiber *next;
-	struct uf_runtime *rt;
+	struct uf_fiber *prev;
+	struct uf_runq *queue;
+	uint8_t class;
+	uint8_t priority;
+	uint32_t server;
 	uint32_t state;
+	struct uf_runtime *rt;
 	struct uf_fiber *joiner;
 	void *(*start)(void *arg);
 	void *arg;
@@ -180,19 +192,42 @@ uint64_t uf_timers_next(struct uf_server *s);
 
 /* ---------------------------------------------------------------- servers */
 
-/**
- * struct uf_runq - fibers that are ready to run, first come first served
- * @lock: for the rest.
- * @len: how many (L; readable without, as a hint).
- * @head: the first (L).
- * @tail: the last, if there is one (L).
- */
-struct uf_runq {
-	uint32_t lock;
-	uint32_t len;
+#define UF_PRIORITIES 3
+/* Of each priority those that IO has woken, and others. */
+#define UF_RUNQ_CLASSES (2 * UF_PRIORITIES)
+/* Of each class those that any server may run, and pinned ones. */
+#define UF_RUNQ_LISTS (2 * UF_RUNQ_CLASSES)
+
+struct uf_list {
 	struct uf_fiber *head;
 	struct uf_fiber *tail;
 };
+
+/**
+ * struct uf_runq - fibers that are ready to run; see runq.h
+ * @lock: for the rest; its owner is the server's holder.
+ * @map: which of @lists have somebody (L; readable without, as a hint).
+ * @next: the run-next slot (L; readable without, as a hint).
+ * @next_turns: how often in a row the slot has been served.
+ * @len: how many are in @lists.
+ * @picks: how often they have been served.
+ * @turn: the list that had its turn last.
+ * @lists: the first and, if there is one, the last of each.
+ */
+struct uf_runq {
+	struct uf_bias lock;
+	uint32_t map;
+	struct uf_fiber *next;
+	uint32_t next_turns;
+	uint32_t len;
+	uint32_t picks;
+	uint32_t turn;
+	struct uf_list lists[UF_RUNQ_LISTS];
+};
+
+/* Turns of spinning before a sleep, and how long that is, at first; see idle.c. */
+#define UF_SPIN_MIN 64U
+#define UF_LOOK_MIN_NS 2000000U
 
 /* Whether a server sleeps; idle.c tells the protocol. */
 enum uf_sleep_state {
@@ -203,33 +238,43 @@ enum uf_sleep_state {
 
 /**
  * struct uf_server - a server
- * @ring: its io_uring (H; the kernel's side is open to all, see uf_ring_wait()).
- * @timers: sleeping fibers (L).
- * @picks: fibers run so far, to time the chores (H).
+ * @runq: ready fibers (L).
+ * @switches: fibers run so far (H; readable by all), also to time the chores.
+ * @created: for uf_stats (H; readable by all): fibers created from here.
+ * @ended: fibers that ended here.
+ * @wakes: other servers woken from here.
+ * @skip: so often yet no other server is woken for a fiber in the run-next slot
+ *	(H, and thieves; a hint), see sched.c.
+ * @backoff: how often that was last (H, and thieves; a hint).
+ * @spin: turns to spin before the next sleep (H).
+ * @look: how long to sleep before the next look around (H).
  * @offered: it was offered to a RUNNABLE thread and has not run a queued fiber
  *	since (H).
- * @switches: for uf_stats (H; readable by all), as the next four.
- * @wakes: other servers woken from here.
- * @created: fibers created from here.
- * @ended: fibers that ended here.
- * @runq: ready fibers (L).
+ * @timers: sleeping fibers (L).
+ * @ring: its io_uring (H; the kernel's side is open to all, see uf_ring_wait()).
  * @sleep: enum uf_sleep_state (A).
+ * @inbox: fibers made ready by those who do not hold it; a stack (A).
+ * @pinned_inbox: the same, of fibers that are pinned to it (A).
+ * @seen: @switches when a thief looked last (thieves; a hint).
  */
 struct uf_server {
-	struct io_uring ring;
-	struct uf_timers timers;
-	unsigned int picks;
-	bool offered;
+	struct uf_runq runq;
 	uint64_t switches;
-	uint64_t wakes;
 	uint64_t created;
 	uint64_t ended;
-	struct uf_runq runq __cacheline_aligned;
+	uint64_t wakes;
+	uint32_t skip;
+	uint32_t backoff;
+	uint32_t spin;
+	uint64_t look;
+	bool offered;
+	struct uf_timers timers;
+	struct io_uring ring;
 	uint32_t sleep __cacheline_aligned;
-};
-
-/* runq.c */
-unsigned int uf_runq_steal(struct uf_runq *from, struct uf_runq *to);
+	struct uf_fiber *inbox;
+	struct uf_fiber *pinned_inbox;
+	uint64_t seen;
+} __cacheline_aligned;
 
 /* ---------------------------------------------------------------- threads */
 
@@ -336,8 +381,9 @@ struct uf_doorbell {
  * @fd: the domain ("module") (C).
  * @doorbell: see there.
  * @stacks: see there.
- * @users: fibers that have not ended, and injections under way; a futex that
- *	uf_runtime_destroy() waits on to become 0 (A).
+ * @users: threads of others that are making a fiber ready; a futex (A).
+ * @draining: somebody waits for the last fiber's end (A).
+ * @ends: fibers that have ended since; a futex (A).
  * @stop: the threads shall end (A).
  * @nr_threads: started so far; changed by who has set @spawning (A).
  * @spawning: threads are being started (A).
@@ -348,6 +394,7 @@ struct uf_doorbell {
  * @inject: where the next fiber from outside goes (A).
  * @nr_asleep: servers whose @sleep is UF_ASLEEP (A).
  * @searching: the credit: a server has been woken to search for work (A).
+ * @waker: the server that it was woken from (A; a hint).
  */
 struct uf_runtime {
 	const struct uf_backend *backend;
@@ -365,6 +412,8 @@ struct uf_runtime {
 	struct uf_doorbell doorbell;
 	struct uf_stacks stacks __cacheline_aligned;
 	uint32_t users __cacheline_aligned;
+	uint32_t draining;
+	uint32_t ends;
 	uint32_t stop;
 	uint32_t nr_threads;
 	uint32_t spawning;
@@ -375,6 +424,7 @@ struct uf_runtime {
 	uint32_t inject;
 	uint32_t nr_asleep __cacheline_aligned;
 	uint32_t searching;
+	uint32_t waker;
 };
 
 /* config.c */
@@ -384,6 +434,21 @@ int uf_fail(int error, const char *fmt, ...) __printf(2, 3);
 /* runtime.c */
 void uf_runtime_get(struct uf_runtime *rt);
 void uf_runtime_put(struct uf_runtime *rt);
+void uf_runtime_wake_drainer(struct uf_runtime *rt);
+
+/* stats.c */
+uint64_t uf_count_fibers(const struct uf_runtime *rt);
+
+/*
+ * One more has been counted as ended. Who waits for the last sets @draining, has a
+ * heavy barrier, and counts; so it sees our count, or we its flag.
+ */
+static inline void uf_runtime_fiber_ended(struct uf_runtime *rt)
+{
+	uf_light_mb();
+	if (unlikely(READ_ONCE(rt->draining)))
+		uf_runtime_wake_drainer(rt);
+}
 
 /* thread.c */
 struct uf_thread *uf_thread_self(void);
@@ -394,12 +459,20 @@ bool uf_spawn_standby(struct uf_thread *t);
 /* idle.c */
 bool uf_idle(struct uf_thread *t);
 void uf_kick(struct uf_runtime *rt, struct uf_thread *t, struct uf_server *near);
+void uf_wake(struct uf_runtime *rt, struct uf_thread *t, struct uf_server *s);
 void uf_recall(struct uf_thread *t, struct uf_server *s);
 void uf_search_end(struct uf_runtime *rt, struct uf_thread *t);
 
+/* What has made a fiber ready. */
+enum uf_why {
+	UF_WOKEN_BY_FIBER,
+	UF_WOKEN_BY_IO,
+	UF_CREATED,
+};
+
 /* sched.c */
 void uf_leave_kick(struct uf_thread *t);
-void uf_ready(struct uf_thread *t, struct uf_fiber *fiber);
+void uf_ready(struct uf_thread *t, struct uf_fiber *fiber, enum uf_why why);
 struct uf_thread *uf_park(struct uf_thread *t, uf_finish_fn *finish, void *arg);
 struct uf_thread *uf_requeue(struct uf_thread *t);
 void uf_finish_unlock(struct uf_thread *t, struct uf_fiber *prev, void *lock);
@@ -415,6 +488,7 @@ bool uf_ring_reserve(struct uf_thread *t, struct uf_server *s, unsigned int n);
 void uf_ring_submit(struct uf_server *s);
 void uf_ring_reap(struct uf_thread *t, struct uf_server *s);
 void uf_ring_wait(struct uf_server *s, uint64_t deadline);
+bool uf_ring_has_some(struct uf_server *s);
 bool uf_ring_poke(struct uf_thread *t, struct uf_server *target);
 void uf_doorbell_poke(struct uf_doorbell *bell, struct uf_server *target);
 

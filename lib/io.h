@@ -38,7 +38,7 @@ static inline void uf_io_complete(struct uf_thread *t,
 	else
 		io->res = cqe->res;
 	if (!--io->pending)
-		uf_ready(t, io->fiber);
+		uf_ready(t, io->fiber, UF_WOKEN_BY_IO);
 }
 
 #endif /* UF_IO_H */

@@ -90,7 +90,7 @@ int uf_mutex_unlock(struct uf_mutex *mutex)
 	mutex->locked = next != NULL;
 	uf_spin_unlock(&mutex->guard);
 	if (next)
-		uf_ready(t, next);
+		uf_ready(t, next, UF_WOKEN_BY_FIBER);
 	uf_leave(t);
 	return 0;
 }

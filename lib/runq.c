@@ -1,36 +1,97 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/* The run queue's long ways: lists in turns, and what thieves do. */
 #include "runq.h"
 
-/* Most fibers to take at once: the victim's lock is held while they are counted off. */
-#define UF_STEAL_MAX 64
+/* Most fibers to take at once: the victim's lock is held meanwhile. */
+#define UF_STEAL_MAX 32
+
+/* The next list after the one that had its turn last. */
+static unsigned int class_in_turn(struct uf_runq *q)
+{
+	do {
+		q->turn = (q->turn + 1) % UF_RUNQ_LISTS;
+	} while (!(q->map >> q->turn & 1));
+	return q->turn;
+}
 
 /*
- * Cuts half of a queue, rounded up, off its head: the fibers that have waited
- * longest. Returns how many.
+ * The best class; in it pinned fibers go first, as nobody else runs those. The
+ * others wait for their list's turn.
  */
-static unsigned int runq_cut(struct uf_runq *q, struct uf_fiber **first,
-			     struct uf_fiber **last)
+unsigned int uf_runq_choose_of_many(struct uf_runq *q)
 {
-	unsigned int n, i;
+	unsigned int class;
 
-	uf_spin_lock(&q->lock);
-	n = (q->len + 1) / 2;
+	if (++q->picks % UF_RUNQ_TURN == 0)
+		return class_in_turn(q);
+	class = __builtin_ctz(q->map | q->map >> UF_RUNQ_CLASSES);
+	if (q->map >> UF_RUNQ_CLASSES >> class & 1)
+		class += UF_RUNQ_CLASSES;
+	return class;
+}
+
+/* Take a fiber out, wherever in its queue it is; the lock is held. */
+void uf_runq_remove(struct uf_fiber *fiber)
+{
+	struct uf_runq *q = fiber->queue;
+	struct uf_list *list = &q->lists[fiber->class];
+
+	fiber->queue = NULL;
+	if (q->next == fiber) {
+		WRITE_ONCE(q->next, NULL);
+		return;
+	}
+	/* A head's @prev is stale. */
+	if (list->head == fiber)
+		list->head = fiber->next;
+	else
+		fiber->prev->next = fiber->next;
+	if (list->tail == fiber)
+		list->tail = fiber->prev;
+	else
+		fiber->next->prev = fiber->prev;
+	q->len--;
+	if (!list->head)
+		WRITE_ONCE(q->map, q->map & ~(1U << fiber->class));
+}
+
+/*
+ * Cuts half of the lists, rounded up, the best and longest waiting first, into
+ * a chain in that order.
+ */
+static struct uf_fiber *cut(struct uf_runq *q)
+{
+	unsigned int n = (q->len + 1) / 2;
+	struct uf_fiber *chain = NULL, **end = &chain;
+
 	if (n > UF_STEAL_MAX)
 		n = UF_STEAL_MAX;
-	if (n) {
-		*first = *last = q->head;
-		for (i = 1; i < n; i++)
-			*last = (*last)->next;
-		q->head = (*last)->next;
-		WRITE_ONCE(q->len, q->len - n);
+	for (; n && uf_runq_stealable(q); n--) {
+		*end = uf_runq_first(q, __builtin_ctz(q->map));
+		end = &(*end)->next;
 	}
-	uf_spin_unlock(&q->lock);
+	*end = NULL;
+	return chain;
+}
+
+static unsigned int append_chain(struct uf_runq *q, struct uf_fiber *chain)
+{
+	struct uf_fiber *next;
+	unsigned int n = 0;
+
+	uf_bias_lock(&q->lock);
+	for (; chain; chain = next) {
+		next = chain->next;
+		uf_runq_append(q, chain, chain->class);
+		n++;
+	}
+	uf_bias_unlock(&q->lock);
 	return n;
 }
 
 /**
  * uf_runq_steal - move half of a queue to another
- * @from: a queue of any server.
+ * @from: any server's queue.
  * @to: the caller's.
  *
  * The locks are taken one after the other: two thieves cannot deadlock.
@@ -39,16 +100,32 @@ static unsigned int runq_cut(struct uf_runq *q, struct uf_fiber **first,
  */
 unsigned int uf_runq_steal(struct uf_runq *from, struct uf_runq *to)
 {
-	struct uf_fiber *first, *last;
-	unsigned int n;
+	struct uf_fiber *chain;
 
-	if (!uf_runq_len(from))
+	if (!uf_runq_stealable(from))
 		return 0;
-	n = runq_cut(from, &first, &last);
-	if (!n)
+	uf_bias_revoke(&from->lock);
+	chain = cut(from);
+	uf_bias_return(&from->lock);
+	return append_chain(to, chain);
+}
+
+/* Move the fiber in the run-next slot, if it is not pinned. */
+unsigned int uf_runq_steal_next(struct uf_runq *from, struct uf_runq *to)
+{
+	struct uf_fiber *fiber;
+
+	if (!READ_ONCE(from->next))
 		return 0;
-	uf_spin_lock(&to->lock);
-	uf_runq_append(to, first, last, n);
-	uf_spin_unlock(&to->lock);
-	return n;
+	uf_bias_revoke(&from->lock);
+	fiber = from->next;
+	if (fiber && fiber->server == UFIBER_NONE) {
+		WRITE_ONCE(from->next, NULL);
+		fiber->class = uf_runq_class(fiber, false);
+		fiber->next = NULL;
+	} else {
+		fiber = NULL;
+	}
+	uf_bias_return(&from->lock);
+	return append_chain(to, fiber);
 }

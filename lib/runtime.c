@@ -31,6 +31,29 @@ void uf_runtime_put(struct uf_runtime *rt)
 		uf_futex_wake(&rt->users);
 }
 
+void uf_runtime_wake_drainer(struct uf_runtime *rt)
+{
+	fetch_add(&rt->ends, 1);
+	uf_futex_wake(&rt->ends);
+}
+
+/* Wait until there is no fiber, and nobody who has just made one ready. */
+static void drain(struct uf_runtime *rt)
+{
+	uint32_t ends, users;
+
+	WRITE_ONCE(rt->draining, 1);
+	uf_heavy_mb();
+	for (;;) {
+		ends = smp_load_acquire(&rt->ends);
+		if (!uf_count_fibers(rt))
+			break;
+		uf_futex_wait(&rt->ends, ends);
+	}
+	while ((users = smp_load_acquire(&rt->users)))
+		uf_futex_wait(&rt->users, users);
+}
+
 /* A backend whose setup has failed is torn down as one that has not. */
 static int try_backend(struct uf_runtime *rt, const struct uf_backend *backend)
 {
@@ -135,6 +158,14 @@ static void free_runtime(struct uf_runtime *rt)
 	free(rt);
 }
 
+static void init_server(struct uf_server *s)
+{
+	uf_bias_init(&s->runq.lock);
+	s->spin = UF_SPIN_MIN;
+	s->look = UF_LOOK_MIN_NS;
+	s->ring.ring_fd = -1;
+}
+
 static struct uf_runtime *alloc_runtime(const struct uf_config *config)
 {
 	struct uf_runtime *rt = alloc_array(1, sizeof(*rt));
@@ -142,6 +173,7 @@ static struct uf_runtime *alloc_runtime(const struct uf_config *config)
 
 	if (!rt)
 		return NULL;
+	uf_membarrier_init();
 	pthread_mutex_init(&rt->doorbell.lock, NULL);
 	rt->fd = -1;
 	rt->nr_servers = config->servers;
@@ -156,7 +188,7 @@ static struct uf_runtime *alloc_runtime(const struct uf_config *config)
 	}
 	rt->doorbell.ring.ring_fd = -1;
 	for (i = 0; i < rt->nr_servers; i++)
-		rt->servers[i].ring.ring_fd = -1;
+		init_server(&rt->servers[i]);
 	return rt;
 }
 
@@ -211,14 +243,11 @@ int uf_runtime_create(struct uf_runtime **rt, const struct uf_config *config)
 
 int uf_runtime_destroy(struct uf_runtime *rt)
 {
-	uint32_t users;
-
 	if (!rt)
 		return 0;
 	if (uf_self())
 		return -EDEADLK;
-	while ((users = smp_load_acquire(&rt->users)))
-		uf_futex_wait(&rt->users, users);
+	drain(rt);
 	stop(rt);
 	free_runtime(rt);
 	return 0;

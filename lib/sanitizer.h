@@ -18,6 +18,17 @@
 #define UF_SANITIZE_ADDRESS 1
 #endif
 
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define UF_SANITIZES_THREADS 1
+#endif
+#elif defined(__SANITIZE_THREAD__)
+#define UF_SANITIZES_THREADS 1
+#endif
+#ifndef UF_SANITIZES_THREADS
+#define UF_SANITIZES_THREADS 0
+#endif
+
 #ifdef UF_SANITIZE_ADDRESS
 
 #include <pthread.h>

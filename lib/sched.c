@@ -4,10 +4,14 @@
  * server's queue; to the thread's base context only when there is none, or when
  * something else than running a fiber is to be done.
  */
+#include "inbox.h"
 #include "runq.h"
 
 /* Fibers run between two looks at the ring and the timers. */
 #define UF_CHORES_EVERY 32
+
+/* Most fibers in a row that another server is not woken for. */
+#define UF_BACKOFF_MAX 1023
 
 /* Any fiber that this makes ready has been switched away from. */
 static void do_chores(struct uf_thread *t, struct uf_server *s)
@@ -15,12 +19,6 @@ static void do_chores(struct uf_thread *t, struct uf_server *s)
 	uf_timers_run(t, s);
 	uf_ring_submit(s);
 	uf_ring_reap(t, s);
-}
-
-static void chores_when_due(struct uf_thread *t, struct uf_server *s)
-{
-	if (unlikely(++s->picks % UF_CHORES_EVERY == 0))
-		do_chores(t, s);
 }
 
 static inline struct uf_thread *switch_context(struct uf_thread *t,
@@ -47,7 +45,8 @@ void uf_arrive(struct uf_thread *t)
 	finish_switch(t);
 	s = uf_server(t);
 	uf_count(s->switches);
-	chores_when_due(t, s);
+	if (unlikely(s->switches % UF_CHORES_EVERY == 0))
+		do_chores(t, s);
 }
 
 /* Something that only the base context does: offer the server, call back. */
@@ -88,8 +87,12 @@ struct uf_thread *uf_park(struct uf_thread *t, uf_finish_fn *finish, void *arg)
 	struct uf_server *s = uf_server(t);
 	struct uf_fiber *next = NULL;
 
-	if (likely(!base_is_needed(t, s)))
-		next = uf_runq_pop(&s->runq);
+	uf_inbox_empty(s);
+	if (likely(!base_is_needed(t, s))) {
+		uf_bias_lock(&s->runq.lock);
+		next = uf_runq_take(&s->runq);
+		uf_bias_unlock(&s->runq.lock);
+	}
 	return switch_to(t, next, finish, arg);
 }
 
@@ -100,12 +103,28 @@ void uf_finish_unlock(struct uf_thread *t, struct uf_fiber *prev, void *lock)
 	uf_spin_unlock(lock);
 }
 
+static void finish_requeue(struct uf_thread *t, struct uf_fiber *prev,
+			   void *lock)
+{
+	(void)t, (void)prev;
+	uf_bias_unlock(lock);
+}
+
+/*
+ * Switch to @next with the calling fiber at the end of its list. The queue,
+ * locked, stays so through the switch: so the fiber can be in it before its
+ * registers are saved, and the lock is taken once and not twice.
+ */
+static struct uf_thread *requeue_for(struct uf_thread *t, struct uf_runq *q,
+				     struct uf_fiber *next)
+{
+	uf_runq_append(q, t->current, uf_runq_class(t->current, false));
+	return switch_to(t, next, finish_requeue, &q->lock);
+}
+
 /**
- * uf_requeue - park the calling fiber at the end of its server's queue
+ * uf_requeue - park the calling fiber at the end of its list
  * @t: the calling thread, in the critical section.
- *
- * The queue stays locked through the switch: so the fiber can be in it before
- * its registers are saved, and the lock is taken once and not twice.
  *
  * Returns the thread that the fiber then is on.
  */
@@ -115,11 +134,10 @@ struct uf_thread *uf_requeue(struct uf_thread *t)
 	struct uf_runq *q = &s->runq;
 	struct uf_fiber *next = NULL;
 
-	uf_spin_lock(&q->lock);
+	uf_bias_lock(&q->lock);
 	if (likely(!base_is_needed(t, s)))
 		next = uf_runq_take(q);
-	uf_runq_append(q, t->current, t->current, 1);
-	return switch_to(t, next, uf_finish_unlock, &q->lock);
+	return requeue_for(t, q, next);
 }
 
 void uf_yield(void)
@@ -130,46 +148,76 @@ void uf_yield(void)
 	if (!t)
 		return;
 	s = uf_server(t);
-	if (!uf_runq_len(&s->runq))
-		chores_when_due(t, s);
-	if (uf_runq_len(&s->runq) || base_is_needed(t, s))
+	uf_inbox_empty(s);
+	if (unlikely(uf_runq_empty(&s->runq)))
+		do_chores(t, s);
+	if (!uf_runq_empty(&s->runq) || base_is_needed(t, s))
 		t = uf_requeue(t);
 	uf_leave(t);
 }
 
-/*
- * Ready from where no server of its runtime is held. The fiber can run and end
- * at once, and the runtime be destroyed; the reference keeps it until we are
- * done with it.
- */
-static void inject(struct uf_fiber *fiber)
+/* Have others come for what the caller does not run itself. */
+static void ask_for_help(struct uf_thread *t, struct uf_fiber *fiber)
 {
-	struct uf_runtime *rt = fiber->rt;
-	struct uf_server *s;
+	if (fiber->server == UFIBER_NONE)
+		t->kick = true;
+}
 
-	uf_runtime_get(rt);
-	s = &rt->servers[fetch_add(&rt->inject, 1) % rt->nr_servers];
-	uf_runq_push(&s->runq, fiber);
-	uf_kick(rt, NULL, s);
-	uf_runtime_put(rt);
+/*
+ * Into the run-next slot. Nobody else is needed for it if the caller soon parks,
+ * as two that take turns do; and to wake another server in vain costs it dear.
+ * So each time that one came and found nothing it is woken only after twice as
+ * many fibers as before, and from the first again when one was stolen here.
+ * What waits nevertheless is found by those that look around now and then, see
+ * idle.c.
+ */
+static void make_next(struct uf_thread *t, struct uf_server *s,
+		      struct uf_fiber *fiber)
+{
+	uf_bias_lock(&s->runq.lock);
+	uf_runq_set_next(&s->runq, fiber);
+	uf_bias_unlock(&s->runq.lock);
+	if (s->runq.map || !s->skip)
+		ask_for_help(t, fiber);
+	else
+		s->skip--;
+}
+
+/* Behind others of its class. */
+static void make_ready(struct uf_thread *t, struct uf_server *s,
+		       struct uf_fiber *fiber, bool io)
+{
+	uf_bias_lock(&s->runq.lock);
+	uf_runq_append(&s->runq, fiber, uf_runq_class(fiber, io));
+	uf_bias_unlock(&s->runq.lock);
+	ask_for_help(t, fiber);
 }
 
 /**
  * uf_ready - let a parked fiber run
  * @t: the calling thread, in the critical section; NULL for a plain thread.
  * @fiber: the fiber; the caller alone has the right to wake it.
+ * @why: what has made it ready.
  *
  * It goes to the caller's own server, where its data may be warm; idle servers
  * are woken to steal it when the critical section is left.
  */
-void uf_ready(struct uf_thread *t, struct uf_fiber *fiber)
+void uf_ready(struct uf_thread *t, struct uf_fiber *fiber, enum uf_why why)
 {
+	struct uf_server *s;
+
 	if (unlikely(!t || t->rt != fiber->rt)) {
-		inject(fiber);
+		uf_inbox_put(fiber->rt, NULL, fiber);
 		return;
 	}
-	uf_runq_push(&uf_server(t)->runq, fiber);
-	t->kick = true;
+	s = uf_server(t);
+	if (unlikely(fiber->server != UFIBER_NONE &&
+		     fiber->server != s - t->rt->servers))
+		uf_inbox_put(t->rt, t, fiber);
+	else if (why == UF_WOKEN_BY_FIBER)
+		make_next(t, s, fiber);
+	else
+		make_ready(t, s, fiber, why == UF_WOKEN_BY_IO);
 }
 
 void uf_leave_kick(struct uf_thread *t)
@@ -178,45 +226,93 @@ void uf_leave_kick(struct uf_thread *t)
 	uf_kick(t->rt, t, uf_server(t));
 }
 
-static struct uf_fiber *steal(struct uf_runtime *rt, struct uf_server *s)
+/*
+ * What is in a server's run-next slot is left to it, unless the server has not
+ * run a fiber since somebody looked before.
+ */
+static unsigned int steal_next(struct uf_server *victim, struct uf_server *s)
+{
+	uint64_t switches = READ_ONCE(victim->switches);
+
+	if (!READ_ONCE(victim->runq.next))
+		return 0;
+	if (READ_ONCE(victim->seen) == switches)
+		return uf_runq_steal_next(&victim->runq, &s->runq);
+	WRITE_ONCE(victim->seen, switches);
+	return 0;
+}
+
+static bool steal_from(struct uf_server *victim, struct uf_server *s)
+{
+	if (!uf_inbox_steal(victim, s) &&
+	    !uf_runq_steal(&victim->runq, &s->runq) && !steal_next(victim, s))
+		return false;
+	WRITE_ONCE(victim->backoff, 0);
+	WRITE_ONCE(victim->skip, 0);
+	return true;
+}
+
+static bool steal(struct uf_runtime *rt, struct uf_server *s)
 {
 	unsigned int self = s - rt->servers;
 	unsigned int i;
 
-	for (i = 1; i < rt->nr_servers; i++) {
-		struct uf_server *victim;
-
-		victim = &rt->servers[(self + i) % rt->nr_servers];
-		if (uf_runq_steal(&victim->runq, &s->runq))
-			return uf_runq_pop(&s->runq);
-	}
-	return NULL;
+	for (i = 1; i < rt->nr_servers; i++)
+		if (steal_from(&rt->servers[(self + i) % rt->nr_servers], s))
+			return true;
+	return false;
 }
 
-static void end_search(struct uf_thread *t)
+/* The one who woke us, for nothing, shall be slower to do so. */
+static void found_nothing(struct uf_server *waker)
 {
+	uint32_t backoff = 2 * READ_ONCE(waker->backoff) + 1;
+
+	if (backoff > UF_BACKOFF_MAX)
+		backoff = UF_BACKOFF_MAX;
+	WRITE_ONCE(waker->backoff, backoff);
+	WRITE_ONCE(waker->skip, backoff);
+}
+
+static void end_search(struct uf_thread *t, bool found)
+{
+	struct uf_runtime *rt = t->rt;
+
 	if (!t->searching)
 		return;
 	t->searching = false;
-	uf_search_end(t->rt, t);
+	if (!found)
+		found_nothing(&rt->servers[READ_ONCE(rt->waker)]);
+	uf_search_end(rt, t);
+}
+
+static struct uf_fiber *take(struct uf_server *s)
+{
+	struct uf_fiber *fiber;
+
+	uf_inbox_empty(s);
+	uf_bias_lock(&s->runq.lock);
+	fiber = uf_runq_take(&s->runq);
+	uf_bias_unlock(&s->runq.lock);
+	return fiber;
 }
 
 /* The next fiber to run, looked for everywhere; NULL if there is none. */
 static struct uf_fiber *find(struct uf_thread *t, struct uf_server *s)
 {
-	struct uf_fiber *fiber = uf_runq_pop(&s->runq);
+	struct uf_fiber *fiber = take(s);
 
 	if (!fiber) {
 		do_chores(t, s);
-		fiber = uf_runq_pop(&s->runq);
+		fiber = take(s);
 	}
-	if (!fiber)
-		fiber = steal(t->rt, s);
+	if (!fiber && steal(t->rt, s))
+		fiber = take(s);
 
 	/* One will run here at once; what remains is for others. */
 	t->kick = false;
-	end_search(t);
-	if (uf_runq_len(&s->runq))
+	end_search(t, fiber);
+	if (uf_runq_stealable(&s->runq))
 		uf_kick(t->rt, t, s);
 	return fiber;
 }
@@ -249,6 +345,7 @@ static bool serve_one(struct uf_thread *t, struct uf_server *s)
 	fiber = find(t, s);
 	s->offered = false;
 	if (fiber) {
+		s->look = UF_LOOK_MIN_NS;
 		run(t, fiber);
 		return true;
 	}
@@ -262,7 +359,7 @@ static void keep_standby(struct uf_thread *t)
 
 	if (likely(READ_ONCE(domain->nr_standby)))
 		return;
-	end_search(t);
+	end_search(t, true);
 	while (!READ_ONCE(domain->nr_standby) && uf_spawn_standby(t))
 		;
 }
@@ -284,5 +381,5 @@ void uf_serve(struct uf_thread *t)
 			return;
 		keep_standby(t);
 	} while (serve_one(t, uf_server(t)));
-	end_search(t);
+	end_search(t, true);
 }

@@ -74,7 +74,7 @@ int uf_sem_post(struct uf_sem *sem)
 	}
 	uf_spin_unlock(&sem->guard);
 	if (next)
-		uf_ready(t, next);
+		uf_ready(t, next, UF_WOKEN_BY_FIBER);
 	uf_leave(t);
 	return error;
 }

@@ -4,7 +4,8 @@
 
 #include "internal.h"
 
-static uint64_t count_fibers(const struct uf_runtime *rt)
+/* Fibers that have not ended; if it says 0, there was none while it counted. */
+uint64_t uf_count_fibers(const struct uf_runtime *rt)
 {
 	uint64_t n = 0;
 	unsigned int i;
@@ -45,7 +46,7 @@ int uf_runtime_stats(const struct uf_runtime *rt, struct uf_stats *stats)
 		return -EINVAL;
 	*stats = (struct uf_stats){
 		.size = sizeof(*stats),
-		.fibers = count_fibers(rt),
+		.fibers = uf_count_fibers(rt),
 		.threads = READ_ONCE(rt->nr_threads),
 		.wakes = READ_ONCE(rt->doorbell.wakes),
 	};

@@ -151,7 +151,8 @@ struct sleeper {
 
 static void fire_sleeper(struct uf_thread *t, struct uf_timer *timer)
 {
-	uf_ready(t, container_of(timer, struct sleeper, timer)->fiber);
+	uf_ready(t, container_of(timer, struct sleeper, timer)->fiber,
+		 UF_WOKEN_BY_IO);
 }
 
 int uf_sleep_until(uint64_t deadline)

@@ -62,6 +62,13 @@ static bool must_enter(const struct io_uring *ring)
 	       (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
 }
 
+/* Something has completed, or will have when the kernel is asked. */
+bool uf_ring_has_some(struct uf_server *s)
+{
+	return must_enter(&s->ring) ||
+	       io_uring_smp_load_acquire(s->ring.cq.ktail) != *s->ring.cq.khead;
+}
+
 /* Take what has completed; fibers become ready. */
 void uf_ring_reap(struct uf_thread *t, struct uf_server *s)
 {

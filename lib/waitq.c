@@ -69,7 +69,7 @@ static void fire_waiter(struct uf_thread *t, struct uf_timer *timer)
 	}
 	uf_spin_unlock(waiter->guard);
 	if (late)
-		uf_ready(t, waiter->fiber);
+		uf_ready(t, waiter->fiber, UF_WOKEN_BY_IO);
 }
 
 /**
