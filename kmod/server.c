@@ -49,7 +49,7 @@ static __always_inline void uf_own(struct uf_server *server, struct uf_thread *t
 {
 	server->holder = thread;
 	server->since = thread->domain->now;
-	thread->handed = server->blocked;
+	WRITE_ONCE(thread->handed, server->blocked);
 	server->blocked = 0;
 	WRITE_ONCE(thread->shared->server, server->id);
 	uf_delay(UF_DELAY_OWN);
@@ -239,7 +239,8 @@ static void uf_queue_runnable(struct uf_thread *thread,
 	thread->reason = reason;
 	priority = min(priority, UFIBER_PRIORITIES - 1);
 	list_add_tail(&thread->link, &domain->runnable[priority]);
-	WRITE_ONCE(domain->shared->nr_runnable, ++domain->nr_runnable);	/* (a) */
+	WRITE_ONCE(domain->nr_runnable, domain->nr_runnable + 1);
+	WRITE_ONCE(domain->shared->nr_runnable, domain->nr_runnable);	/* (a) */
 }
 
 /*
@@ -310,7 +311,8 @@ void uf_unlink(struct uf_thread *thread)
 	list_del_init(&thread->link);
 	switch (thread->queue) {
 	case UF_QUEUE_RUNNABLE:
-		WRITE_ONCE(domain->shared->nr_runnable, --domain->nr_runnable);
+		WRITE_ONCE(domain->nr_runnable, domain->nr_runnable - 1);
+		WRITE_ONCE(domain->shared->nr_runnable, domain->nr_runnable);
 		break;
 	case UF_QUEUE_STANDBY:
 		if (thread->last && thread->last->home == thread)

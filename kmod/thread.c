@@ -119,7 +119,7 @@ static bool uf_join(struct uf_thread *thread)
 		thread->id = id;
 		thread->shared = &domain->shared_threads[id];
 		memset(thread->shared, 0, sizeof(*thread->shared));
-		thread->shared->server = UFIBER_NONE;
+		WRITE_ONCE(thread->shared->server, UFIBER_NONE);
 		thread->since = domain->now;
 		uf_set_state(thread, UFIBER_THREAD_IDLE);
 		__set_bit(id, domain->ids);
