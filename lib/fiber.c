@@ -5,48 +5,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "futex.h"
-#include "internal.h"
+#include "wait.h"
 
-/* What the end of a fiber in @state makes of it. */
-static uint32_t state_after_end(uint32_t state)
-{
-	switch (state) {
-	case UF_FIBER_RUNNING:
-		return UF_FIBER_ENDED;
-	case UF_FIBER_DETACHED:
-		return UF_FIBER_DETACHED;
-	default:
-		return UF_FIBER_CLAIMED;
-	}
-}
-
-/*
- * Tell whoever wants to know that the fiber has ended. It may be gone as soon
- * as the state has changed, unless it is ours, or its joiner waits for us.
- */
+/* Tell whoever wants to know. It may be gone as soon as the guard is released. */
 static void publish_end(struct uf_thread *t, struct uf_fiber *fiber)
 {
-	uint32_t state = smp_load_acquire(&fiber->state);
-	uint32_t old;
+	struct uf_waiter *joiner;
+	bool detached;
 
-	while ((old = cmpxchg(&fiber->state, state, state_after_end(state))) !=
-	       state)
-		state = old;
-	if (state == UF_FIBER_DETACHED)
+	uf_spin_lock(&fiber->guard);
+	fiber->ended = true;
+	detached = fiber->detached;
+	joiner = uf_waitq_claim(&fiber->joiners);
+	uf_spin_unlock(&fiber->guard);
+	if (detached)
 		uf_stack_free(fiber);
-	else if (state == UF_FIBER_JOINED_FIBER)
-		uf_ready(t, fiber->joiner, UF_WOKEN_BY_FIBER);
-	else if (state == UF_FIBER_JOINED_THREAD)
-		uf_futex_wake(&fiber->state);
+	else if (joiner)
+		uf_wait_wake(t, joiner->wait);
 }
 
-static void finish_exit(struct uf_thread *t, struct uf_fiber *prev, void *arg)
+/* The fiber has been switched away from for the last time. */
+void uf_fiber_is_over(struct uf_thread *t, struct uf_fiber *fiber)
 {
-	(void)arg;
+	t->prev_ends = false;
 	/* First, so that who joins it finds it gone. */
 	uf_count(uf_server(t)->ended);
-	publish_end(t, prev);
+	publish_end(t, fiber);
 	uf_runtime_fiber_ended(t->rt);
 }
 
@@ -59,8 +43,9 @@ void uf_exit(void *value)
 		abort();
 	}
 	t->current->value = value;
+	t->prev_ends = true;
 	uf_san_ends(&t->current->ctx.san);
-	uf_park(t, finish_exit, NULL);
+	uf_park(t);
 	__builtin_unreachable();
 }
 
@@ -103,8 +88,13 @@ static struct uf_fiber *make(struct uf_runtime *rt, const struct uf_attr *attr,
 	fiber->queue = NULL;
 	fiber->priority = UF_PRIORITIES / 2;
 	fiber->server = UFIBER_NONE;
-	fiber->state = attr->flags & UF_DETACHED ? UF_FIBER_DETACHED :
-						   UF_FIBER_RUNNING;
+	fiber->on_cpu = 0;
+	fiber->guard = 0;
+	fiber->ended = false;
+	fiber->detached = attr->flags & UF_DETACHED;
+	fiber->joining = false;
+	fiber->joiners = (struct uf_waitq){ 0 };
+	fiber->wait.state = UF_WAIT_NONE;
 	fiber->start = start;
 	fiber->arg = arg;
 	fiber->name[0] = '\0';
@@ -152,67 +142,45 @@ int uf_create(struct uf_runtime *rt, struct uf_fiber **fiber,
 	return 0;
 }
 
-/* The joiner has been switched away from; unless the end came first, wait. */
-static void finish_join(struct uf_thread *t, struct uf_fiber *prev, void *arg)
+/* The guard is held, and released. */
+static int wait_for_end(struct uf_thread **t, struct uf_fiber *fiber,
+			uint64_t deadline)
 {
-	struct uf_fiber *fiber = arg;
+	struct uf_waiter waiter;
+	int error;
 
-	if (cmpxchg(&fiber->state, UF_FIBER_JOINING, UF_FIBER_JOINED_FIBER) !=
-	    UF_FIBER_JOINING)
-		uf_ready(t, prev, UF_WOKEN_BY_FIBER);
+	fiber->joining = true;
+	error = uf_wait_on(t, &fiber->guard, &fiber->joiners, &waiter, deadline);
+	if (error) {
+		uf_spin_lock(&fiber->guard);
+		fiber->joining = false;
+		uf_spin_unlock(&fiber->guard);
+	}
+	return error;
 }
 
-/*
- * Take the right to free the fiber: now, if it has ended, or at its end, when
- * it shall be told as @join says. Returns the state before, which is RUNNING or
- * ENDED, or any other if somebody else has that right.
- */
-static uint32_t claim_end(struct uf_fiber *fiber, uint32_t join)
+static int join(struct uf_thread **t, struct uf_fiber *fiber, uint64_t deadline)
 {
-	uint32_t state = cmpxchg(&fiber->state, UF_FIBER_RUNNING, join);
+	int error = 0;
 
-	if (state == UF_FIBER_ENDED)
-		state = cmpxchg(&fiber->state, UF_FIBER_ENDED, UF_FIBER_CLAIMED);
-	return state;
-}
-
-static int join_as_fiber(struct uf_thread **t, struct uf_fiber *fiber)
-{
-	if (fiber == (*t)->current)
+	if (*t && fiber == (*t)->current)
 		return -EDEADLK;
-	switch (claim_end(fiber, UF_FIBER_JOINING)) {
-	case UF_FIBER_RUNNING:
-		fiber->joiner = (*t)->current;
-		*t = uf_park(*t, finish_join, fiber);
-		return 0;
-	case UF_FIBER_ENDED:
-		return 0;
-	default:
-		return -EINVAL;
-	}
+	uf_spin_lock(&fiber->guard);
+	if (fiber->detached || fiber->joining)
+		error = -EINVAL;
+	else if (!fiber->ended)
+		return wait_for_end(t, fiber, deadline);
+	uf_spin_unlock(&fiber->guard);
+	return error;
 }
 
-static int join_as_thread(struct uf_fiber *fiber)
-{
-	switch (claim_end(fiber, UF_FIBER_JOINED_THREAD)) {
-	case UF_FIBER_RUNNING:
-		while (smp_load_acquire(&fiber->state) != UF_FIBER_CLAIMED)
-			uf_futex_wait(&fiber->state, UF_FIBER_JOINED_THREAD);
-		return 0;
-	case UF_FIBER_ENDED:
-		return 0;
-	default:
-		return -EINVAL;
-	}
-}
-
-int uf_join(struct uf_fiber *fiber, void **value)
+int uf_join_until(struct uf_fiber *fiber, void **value, uint64_t deadline)
 {
 	struct uf_thread *t = uf_enter();
 	void *result = NULL;
 	int error;
 
-	error = t ? join_as_fiber(&t, fiber) : join_as_thread(fiber);
+	error = join(&t, fiber, deadline);
 	if (!error) {
 		result = fiber->value;
 		uf_stack_free(fiber);
@@ -223,20 +191,27 @@ int uf_join(struct uf_fiber *fiber, void **value)
 	return error;
 }
 
+int uf_join(struct uf_fiber *fiber, void **value)
+{
+	return uf_join_until(fiber, value, UF_FOREVER);
+}
+
 int uf_detach(struct uf_fiber *fiber)
 {
 	struct uf_thread *t = uf_enter();
+	bool ended = false;
 	int error = 0;
 
-	switch (claim_end(fiber, UF_FIBER_DETACHED)) {
-	case UF_FIBER_RUNNING:
-		break;
-	case UF_FIBER_ENDED:
-		uf_stack_free(fiber);
-		break;
-	default:
+	uf_spin_lock(&fiber->guard);
+	if (fiber->detached || fiber->joining) {
 		error = -EINVAL;
+	} else {
+		fiber->detached = true;
+		ended = fiber->ended;
 	}
+	uf_spin_unlock(&fiber->guard);
+	if (ended)
+		uf_stack_free(fiber);
 	uf_leave(t);
 	return error;
 }

@@ -19,9 +19,8 @@
  * come back with another one; so the server is looked up anew after every
  * uf_enter() and every switch, and the thread after every switch.
  *
- * Locks nest in this order: timers, a wait queue's guard, a run queue. The guard
- * or the run queue's can be held through a switch: whoever runs next releases
- * it before it does anything else.
+ * Locks nest in this order: timers, or an object's guard; a run queue's. None is
+ * held through a switch.
  */
 #ifndef UF_INTERNAL_H
 #define UF_INTERNAL_H
@@ -58,32 +57,38 @@ struct uf_context {
 
 /* ----------------------------------------------------------------- fibers */
 
-/*
- * A fiber's end, and who wants to know of it. The word changes by
- * compare-and-swap, so that each of end, join and detach sees the others:
- *
- *   state            join             detach      ends
- *   RUNNING          JOINING, or      DETACHED    ENDED
- *                    JOINED_THREAD
- *   JOINING          refused          refused     CLAIMED; the joiner, not
- *     | when the joining fiber                    parked yet, will see it
- *     v has been switched away from
- *   JOINED_FIBER     refused          refused     CLAIMED, the joiner is made ready
- *   JOINED_THREAD    refused          refused     CLAIMED, the joiner is woken
- *   DETACHED         refused          refused     freed by whoever runs next
- *   ENDED            CLAIMED          CLAIMED     -
- *
- * Whoever brings the state out of RUNNING or ENDED has the right to free the
- * fiber once it is CLAIMED.
+typedef void uf_timer_fn(struct uf_thread *t, struct uf_timer *timer);
+
+/**
+ * struct uf_timer - a point in time, a node of a pairing heap
+ * @when: CLOCK_MONOTONIC, nanoseconds.
+ * @child: first of those below this one.
+ * @next: next with the same parent.
+ * @link: what points at this one; NULL when it is in no heap.
+ * @server: whose heap.
+ * @fire: called by the server's holder under the timers' lock, once.
  */
-enum uf_fiber_state {
-	UF_FIBER_RUNNING,
-	UF_FIBER_ENDED,
-	UF_FIBER_JOINING,
-	UF_FIBER_JOINED_FIBER,
-	UF_FIBER_JOINED_THREAD,
-	UF_FIBER_DETACHED,
-	UF_FIBER_CLAIMED,
+struct uf_timer {
+	uint64_t when;
+	struct uf_timer *child;
+	struct uf_timer *next;
+	struct uf_timer **link;
+	struct uf_server *server;
+	uf_timer_fn *fire;
+};
+
+/**
+ * struct uf_wait - one stay of a fiber, or a plain thread; see wait.h
+ * @state: enum uf_wait_state (A); a futex for a plain thread.
+ * @error: how it ended: 0 or a negative errno; by who has claimed it.
+ * @fiber: who waits; NULL: a plain thread (C).
+ * @timer: of its deadline.
+ */
+struct uf_wait {
+	uint32_t state;
+	int error;
+	struct uf_fiber *fiber;
+	struct uf_timer timer;
 };
 
 /**
@@ -95,12 +100,17 @@ enum uf_fiber_state {
  * @class: which list of it (L of that).
  * @priority: 0 the highest to UF_PRIORITIES - 1; changed by itself (T).
  * @server: which server it is pinned to, or UFIBER_NONE (T).
- * @state: enum uf_fiber_state (A).
+ * @on_cpu: it runs, or is not switched away from yet; see sched.c (A).
  * @rt: its runtime (C).
- * @joiner: who waits, in JOINING (the joiner's own) and JOINED_FIBER.
+ * @wait: its wait, if it waits.
+ * @guard: of its end: for the next four.
+ * @ended: it has.
+ * @detached: nobody will join it.
+ * @joining: somebody does.
+ * @joiners: that one.
  * @start: what it runs (C).
  * @arg: with what (C).
- * @value: what it ended with; before the state leaves RUNNING.
+ * @value: what it ended with; before it has.
  * @map: start of the mapping, the guard page (C).
  * @stack_size: bytes above the guard page (C).
  * @all_next: in the runtime's list of all stacks (L).
@@ -115,9 +125,14 @@ struct uf_fiber {
 	uint8_t class;
 	uint8_t priority;
 	uint32_t server;
-	uint32_t state;
+	uint32_t on_cpu;
 	struct uf_runtime *rt;
-	struct uf_fiber *joiner;
+	struct uf_wait wait;
+	uint32_t guard;
+	bool ended;
+	bool detached;
+	bool joining;
+	struct uf_waitq joiners;
 	void *(*start)(void *arg);
 	void *arg;
 	void *value;
@@ -151,26 +166,6 @@ void uf_stack_free_all(struct uf_runtime *rt);
 void *uf_stack_bottom(const struct uf_fiber *fiber);
 
 /* ----------------------------------------------------------------- timers */
-
-typedef void uf_timer_fn(struct uf_thread *t, struct uf_timer *timer);
-
-/**
- * struct uf_timer - a point in time, a node of a pairing heap
- * @when: CLOCK_MONOTONIC, nanoseconds.
- * @child: first of those below this one.
- * @next: next with the same parent.
- * @link: what points at this one; NULL when it is in no heap.
- * @server: whose heap.
- * @fire: called by the server's holder under the timers' lock, once.
- */
-struct uf_timer {
-	uint64_t when;
-	struct uf_timer *child;
-	struct uf_timer *next;
-	struct uf_timer **link;
-	struct uf_server *server;
-	uf_timer_fn *fire;
-};
 
 /**
  * struct uf_timers - a server's timers
@@ -278,25 +273,6 @@ struct uf_server {
 
 /* ---------------------------------------------------------------- threads */
 
-typedef void uf_finish_fn(struct uf_thread *t, struct uf_fiber *prev, void *arg);
-
-/**
- * struct uf_finish - what to do once a switch away from a fiber is complete
- * @fn: called by whoever runs next on the thread, or NULL.
- * @prev: the fiber that was switched away from.
- * @arg: for @fn.
- *
- * As in the kernel's finish_task_switch(): until the switch is complete the
- * fiber's registers are not saved, so nobody else may find the fiber in a
- * queue; what makes it findable (queue it, release the guard under which it
- * waits, tell its joiner) is done by the next one.
- */
-struct uf_finish {
-	uf_finish_fn *fn;
-	struct uf_fiber *prev;
-	void *arg;
-};
-
 /**
  * struct uf_thread - a kernel thread of a runtime
  * @shared: what it shares with the module (C after start).
@@ -305,7 +281,8 @@ struct uf_finish {
  * @kick: fibers were made ready in this critical section (T).
  * @searching: it holds the runtime's credit to search for work (T).
  * @id: its number in the module, or its server's ("none") (C after start).
- * @finish: of the switch under way (T).
+ * @prev: the fiber that is being switched away from, or NULL (T).
+ * @prev_ends: for the last time (T).
  * @base: its own stack, when it runs a fiber.
  * @pthread: the thread (C).
  */
@@ -316,7 +293,8 @@ struct uf_thread {
 	bool kick;
 	bool searching;
 	uint32_t id;
-	struct uf_finish finish;
+	struct uf_fiber *prev;
+	bool prev_ends;
 	struct uf_context base;
 	pthread_t pthread;
 } __cacheline_aligned;
@@ -473,14 +451,14 @@ enum uf_why {
 /* sched.c */
 void uf_leave_kick(struct uf_thread *t);
 void uf_ready(struct uf_thread *t, struct uf_fiber *fiber, enum uf_why why);
-struct uf_thread *uf_park(struct uf_thread *t, uf_finish_fn *finish, void *arg);
+struct uf_thread *uf_park(struct uf_thread *t);
 struct uf_thread *uf_requeue(struct uf_thread *t);
-void uf_finish_unlock(struct uf_thread *t, struct uf_fiber *prev, void *lock);
 void uf_arrive(struct uf_thread *t);
 void uf_serve(struct uf_thread *t);
 
 /* fiber.c */
 void uf_fiber_main(void *pass, void *arg);
+void uf_fiber_is_over(struct uf_thread *t, struct uf_fiber *fiber);
 
 /* uring.c */
 int uf_ring_init(struct io_uring *ring, unsigned int entries);

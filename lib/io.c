@@ -57,11 +57,7 @@ static bool timed_out(const struct uf_io *io, uint64_t deadline)
 	       (io->res == -ECANCELED || io->res == -EINTR);
 }
 
-/*
- * Finish a call whose entry has been filled. No finish action is needed: only
- * this server's holder can complete the request, which is we until the switch
- * is done.
- */
+/* Finish a call whose entry has been filled. */
 static int io_wait(struct uf_io *io, struct io_uring_sqe *sqe, uint64_t deadline)
 {
 	struct uf_thread *t = uf_thread_self();
@@ -71,7 +67,7 @@ static int io_wait(struct uf_io *io, struct io_uring_sqe *sqe, uint64_t deadline
 		sqe->flags |= IOSQE_IO_LINK;
 		link_timeout(io, &uf_server(t)->ring, deadline);
 	}
-	t = uf_park(t, NULL, NULL);
+	t = uf_park(t);
 	uf_leave(t);
 	return timed_out(io, deadline) ? -ETIMEDOUT : io->res;
 }

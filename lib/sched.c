@@ -31,10 +31,42 @@ static inline struct uf_thread *switch_context(struct uf_thread *t,
 	return t;
 }
 
+/*
+ * Who parks makes itself findable first, so it can be woken before it has been
+ * switched away from and its registers are saved. Until then it is marked, and
+ * who wakes it waits:
+ *
+ *	who runs next after it (finish_switch)	who wakes it (uf_ready)
+ *	its registers have been saved		wait until on_cpu is 0 (acquire)
+ *	on_cpu = 0 (release)			put it in a queue, for all
+ *
+ * That is short, as who is about to park wakes nobody meanwhile; and there is no
+ * deadlock, for the same reason. A fiber that yields stands in its queue so
+ * marked; thieves leave it there. (As p->on_cpu in the kernel's scheduler.)
+ * A fiber's end is told after that, too.
+ */
 static inline void finish_switch(struct uf_thread *t)
 {
-	if (t->finish.fn)
-		t->finish.fn(t, t->finish.prev, t->finish.arg);
+	struct uf_fiber *prev = t->prev;
+
+	if (unlikely(!prev))
+		return;
+	smp_store_release(&prev->on_cpu, 0);
+	if (unlikely(t->prev_ends))
+		uf_fiber_is_over(t, prev);
+}
+
+static __attribute__((noinline, cold)) void
+wait_until_off_cpu(struct uf_fiber *fiber)
+{
+	unsigned int turn = 0;
+
+	while (smp_load_acquire(&fiber->on_cpu)) {
+		if (++turn % UF_SPIN_TURNS)
+			uf_cpu_relax();
+		else
+			sched_yield();
+	}
 }
 
 /* What a fiber that has just been switched to owes the one before. */
@@ -59,14 +91,18 @@ static inline bool base_is_needed(const struct uf_thread *t,
 
 /* Switch from the calling fiber to @next, or to the base context if NULL. */
 static inline struct uf_thread *switch_to(struct uf_thread *t,
-					  struct uf_fiber *next,
-					  uf_finish_fn *finish, void *arg)
+					  struct uf_fiber *next)
 {
 	struct uf_fiber *self = t->current;
+	struct uf_context *to = &t->base;
 
-	t->finish = (struct uf_finish){ finish, self, arg };
+	t->prev = self;
 	t->current = next;
-	t = switch_context(t, &self->ctx, next ? &next->ctx : &t->base);
+	if (likely(next)) {
+		WRITE_ONCE(next->on_cpu, 1);
+		to = &next->ctx;
+	}
+	t = switch_context(t, &self->ctx, to);
 	uf_arrive(t);
 	return t;
 }
@@ -74,15 +110,13 @@ static inline struct uf_thread *switch_to(struct uf_thread *t,
 /**
  * uf_park - switch away from the calling fiber
  * @t: the calling thread, in the critical section.
- * @finish: what makes the fiber findable for who is to wake it, called when it
- *	has been switched away from; NULL if only this server's holder can, from
- *	its ring or its timers.
- * @arg: for @finish.
+ *
+ * Who is to make the fiber ready can do so already.
  *
  * Returns when somebody has called uf_ready() for the fiber: the thread that it
  * then is on, in the critical section.
  */
-struct uf_thread *uf_park(struct uf_thread *t, uf_finish_fn *finish, void *arg)
+struct uf_thread *uf_park(struct uf_thread *t)
 {
 	struct uf_server *s = uf_server(t);
 	struct uf_fiber *next = NULL;
@@ -93,33 +127,7 @@ struct uf_thread *uf_park(struct uf_thread *t, uf_finish_fn *finish, void *arg)
 		next = uf_runq_take(&s->runq);
 		uf_bias_unlock(&s->runq.lock);
 	}
-	return switch_to(t, next, finish, arg);
-}
-
-/* The finish action of who parks with a spin lock held: release it. */
-void uf_finish_unlock(struct uf_thread *t, struct uf_fiber *prev, void *lock)
-{
-	(void)t, (void)prev;
-	uf_spin_unlock(lock);
-}
-
-static void finish_requeue(struct uf_thread *t, struct uf_fiber *prev,
-			   void *lock)
-{
-	(void)t, (void)prev;
-	uf_bias_unlock(lock);
-}
-
-/*
- * Switch to @next with the calling fiber at the end of its list. The queue,
- * locked, stays so through the switch: so the fiber can be in it before its
- * registers are saved, and the lock is taken once and not twice.
- */
-static struct uf_thread *requeue_for(struct uf_thread *t, struct uf_runq *q,
-				     struct uf_fiber *next)
-{
-	uf_runq_append(q, t->current, uf_runq_class(t->current, false));
-	return switch_to(t, next, finish_requeue, &q->lock);
+	return switch_to(t, next);
 }
 
 /**
@@ -137,7 +145,9 @@ struct uf_thread *uf_requeue(struct uf_thread *t)
 	uf_bias_lock(&q->lock);
 	if (likely(!base_is_needed(t, s)))
 		next = uf_runq_take(q);
-	return requeue_for(t, q, next);
+	uf_runq_append(q, t->current, uf_runq_class(t->current, false));
+	uf_bias_unlock(&q->lock);
+	return switch_to(t, next);
 }
 
 void uf_yield(void)
@@ -206,6 +216,8 @@ void uf_ready(struct uf_thread *t, struct uf_fiber *fiber, enum uf_why why)
 {
 	struct uf_server *s;
 
+	if (unlikely(smp_load_acquire(&fiber->on_cpu)))
+		wait_until_off_cpu(fiber);
 	if (unlikely(!t || t->rt != fiber->rt)) {
 		uf_inbox_put(fiber->rt, NULL, fiber);
 		return;
@@ -319,8 +331,9 @@ static struct uf_fiber *find(struct uf_thread *t, struct uf_server *s)
 
 static void run(struct uf_thread *t, struct uf_fiber *fiber)
 {
-	t->finish.fn = NULL;
+	t->prev = NULL;
 	t->current = fiber;
+	WRITE_ONCE(fiber->on_cpu, 1);
 	switch_context(t, &t->base, &fiber->ctx);
 	finish_switch(t);
 }

@@ -1,42 +1,23 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
-/* The semaphore: while fibers wait its value is 0, and a post goes to one. */
+/* The semaphore: while somebody waits its value is 0, and a post goes to the first. */
 #include <errno.h>
 
-#include "waitq.h"
-
-static bool try_take(void *object, struct uf_fiber *self)
-{
-	struct uf_sem *sem = object;
-
-	(void)self;
-	if (!sem->value)
-		return false;
-	sem->value--;
-	return true;
-}
-
-static int wait_slow(struct uf_thread **t, struct uf_sem *sem, uint64_t deadline)
-{
-	if (deadline == UF_FOREVER) {
-		*t = uf_waitq_wait(*t, &sem->guard, &sem->waiters);
-		return 0;
-	}
-	return uf_waitq_wait_until(t, &sem->guard, &sem->waiters, deadline,
-				   try_take, sem);
-}
+#include "wait.h"
 
 int uf_sem_wait_until(struct uf_sem *sem, uint64_t deadline)
 {
 	struct uf_thread *t = uf_enter();
+	struct uf_waiter waiter;
 	int error = 0;
 
-	if (!t)
-		return -EPERM;
 	uf_spin_lock(&sem->guard);
-	if (likely(try_take(sem, NULL)))
+	if (likely(sem->value)) {
+		sem->value--;
 		uf_spin_unlock(&sem->guard);
-	else
-		error = wait_slow(&t, sem, deadline);
+	} else {
+		error = uf_wait_on(&t, &sem->guard, &sem->waiters, &waiter,
+				   deadline);
+	}
 	uf_leave(t);
 	return error;
 }
@@ -52,7 +33,8 @@ int uf_sem_trywait(struct uf_sem *sem)
 	bool taken;
 
 	uf_spin_lock(&sem->guard);
-	taken = try_take(sem, NULL);
+	taken = sem->value;
+	sem->value -= taken;
 	uf_spin_unlock(&sem->guard);
 	uf_leave(t);
 	return taken ? 0 : -EAGAIN;
@@ -61,11 +43,11 @@ int uf_sem_trywait(struct uf_sem *sem)
 int uf_sem_post(struct uf_sem *sem)
 {
 	struct uf_thread *t = uf_enter();
-	struct uf_fiber *next;
+	struct uf_waiter *next;
 	int error = 0;
 
 	uf_spin_lock(&sem->guard);
-	next = uf_waitq_pop(&sem->waiters);
+	next = uf_waitq_claim(&sem->waiters);
 	if (!next) {
 		if (sem->value == UINT32_MAX)
 			error = -EOVERFLOW;
@@ -74,7 +56,7 @@ int uf_sem_post(struct uf_sem *sem)
 	}
 	uf_spin_unlock(&sem->guard);
 	if (next)
-		uf_ready(t, next, UF_WOKEN_BY_FIBER);
+		uf_wait_wake(t, next->wait);
 	uf_leave(t);
 	return error;
 }

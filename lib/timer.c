@@ -7,10 +7,10 @@
  * Timers are not ring timeouts: those complete by task work on the thread that
  * submitted them, which may be blocked.
  */
+#include <errno.h>
 #include <time.h>
 
-#include "internal.h"
-#include "spin.h"
+#include "wait.h"
 
 static void set_link(struct uf_timer **link, struct uf_timer *timer)
 {
@@ -143,34 +143,19 @@ uint64_t uf_timers_next(struct uf_server *s)
 	return when;
 }
 
-/* A fiber that sleeps. */
-struct sleeper {
-	struct uf_timer timer;
-	struct uf_fiber *fiber;
-};
-
-static void fire_sleeper(struct uf_thread *t, struct uf_timer *timer)
-{
-	uf_ready(t, container_of(timer, struct sleeper, timer)->fiber,
-		 UF_WOKEN_BY_IO);
-}
-
 int uf_sleep_until(uint64_t deadline)
 {
 	struct uf_thread *t = uf_enter();
-	struct sleeper sleeper;
+	int error = 0;
 
 	if (!t)
 		return -EPERM;
-	if (deadline <= uf_now()) {
+	if (deadline <= uf_now())
 		t = uf_requeue(t);
-	} else {
-		sleeper.fiber = t->current;
-		uf_timer_arm(t, &sleeper.timer, deadline, fire_sleeper);
-		t = uf_park(t, NULL, NULL);
-	}
+	else
+		error = uf_wait_end(&t, uf_wait_begin(t, NULL), deadline);
 	uf_leave(t);
-	return 0;
+	return error == -ETIMEDOUT ? 0 : error;
 }
 
 int uf_sleep(uint64_t ns)

@@ -2,6 +2,8 @@
 /* The mutex. */
 #include "lib_test.h"
 
+#include <pthread.h>
+
 static void *lock_error(void *arg)
 {
 	return (void *)(intptr_t)uf_mutex_lock(arg);
@@ -65,10 +67,68 @@ TEST(outside)
 {
 	struct uf_mutex mutex = UF_MUTEX_INIT;
 
-	EXPECT_EQ(-EPERM, uf_mutex_lock(&mutex));
-	EXPECT_EQ(-EPERM, uf_mutex_lock_until(&mutex, 0));
-	EXPECT_EQ(-EPERM, uf_mutex_trylock(&mutex));
 	EXPECT_EQ(-EPERM, uf_mutex_unlock(&mutex));
+	EXPECT_EQ(0, uf_mutex_lock(&mutex));
+	EXPECT_EQ(-EDEADLK, uf_mutex_lock(&mutex));
+	EXPECT_EQ(-EDEADLK, uf_mutex_lock_until(&mutex, 0));
+	EXPECT_EQ(-EBUSY, uf_mutex_trylock(&mutex));
+	EXPECT_EQ(0, uf_mutex_unlock(&mutex));
+	EXPECT_EQ(0, uf_mutex_trylock(&mutex));
+	EXPECT_EQ(0, uf_mutex_unlock(&mutex));
+}
+
+struct crowd {
+	struct uf_mutex mutex;
+	int inside;
+	int sum;
+	int late;
+};
+
+static void *come_and_go(void *arg)
+{
+	struct crowd *crowd = arg;
+	int i;
+
+	for (i = 0; i < 2000; i++) {
+		if (uf_mutex_lock_until(&crowd->mutex,
+					i % 3 ? UF_FOREVER : uf_now() + 50000)) {
+			__atomic_fetch_add(&crowd->late, 1, __ATOMIC_RELAXED);
+			continue;
+		}
+		if (crowd->inside++)
+			abort();
+		crowd->sum++;
+		if (i % 16 == 0 && uf_self())
+			uf_yield();
+		crowd->inside--;
+		if (uf_mutex_unlock(&crowd->mutex))
+			abort();
+	}
+	return NULL;
+}
+
+/* Fibers and plain threads exclude each other, some of them impatient. */
+TEST(fibers_and_plain_threads)
+{
+	struct crowd crowd = { .mutex = UF_MUTEX_INIT };
+	struct uf_fiber *fiber[6];
+	struct uf_runtime *rt;
+	pthread_t thread[2];
+	int i;
+
+	CREATE_RUNTIME(&rt, 2);
+	for (i = 0; i < 6; i++)
+		ASSERT_EQ(0,
+			  uf_create(rt, &fiber[i], NULL, come_and_go, &crowd));
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0,
+			  pthread_create(&thread[i], NULL, come_and_go, &crowd));
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, pthread_join(thread[i], NULL));
+	for (i = 0; i < 6; i++)
+		ASSERT_EQ(0, uf_join(fiber[i], NULL));
+	EXPECT_EQ(8 * 2000, crowd.sum + crowd.late);
+	EXPECT_EQ(0, uf_runtime_destroy(rt));
 }
 
 struct line {

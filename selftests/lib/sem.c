@@ -21,12 +21,51 @@ TEST(outside)
 {
 	struct uf_sem sem = UF_SEM_INIT(1);
 
-	EXPECT_EQ(-EPERM, uf_sem_wait(&sem));
-	EXPECT_EQ(-EPERM, uf_sem_wait_until(&sem, 0));
-	EXPECT_EQ(0, uf_sem_trywait(&sem));
+	EXPECT_EQ(0, uf_sem_wait(&sem));
+	EXPECT_EQ(-ETIMEDOUT, uf_sem_wait_until(&sem, 0));
+	EXPECT_EQ(-ETIMEDOUT, uf_sem_wait_until(&sem, uf_now() + 1000));
 	EXPECT_EQ(-EAGAIN, uf_sem_trywait(&sem));
 	EXPECT_EQ(0, uf_sem_post(&sem));
 	EXPECT_EQ(0, uf_sem_trywait(&sem));
+	/* Those that gave up have left nothing behind. */
+	EXPECT_EQ(0, uf_sem_post(&sem));
+	EXPECT_EQ(0, uf_sem_wait_until(&sem, 0));
+}
+
+struct talk {
+	struct uf_sem there, back;
+};
+
+static void *talk_back(void *arg)
+{
+	struct talk *talk = arg;
+	int i;
+
+	for (i = 0; i < 2000; i++) {
+		uf_sem_wait(&talk->there);
+		uf_sem_post(&talk->back);
+	}
+	return NULL;
+}
+
+/* A plain thread and a fiber wake each other. */
+TEST(fiber_and_plain_thread)
+{
+	struct talk talk = { UF_SEM_INIT(0), UF_SEM_INIT(0) };
+	struct uf_runtime *rt;
+	struct uf_fiber *fiber;
+	int i;
+
+	CREATE_RUNTIME(&rt, 2);
+	ASSERT_EQ(0, uf_create(rt, &fiber, NULL, talk_back, &talk));
+	for (i = 0; i < 2000; i++) {
+		ASSERT_EQ(0, uf_sem_post(&talk.there));
+		ASSERT_EQ(0,
+			  i % 2 ? uf_sem_wait(&talk.back) :
+				  uf_sem_wait_until(&talk.back, UF_FOREVER - 1));
+	}
+	EXPECT_EQ(0, uf_join(fiber, NULL));
+	EXPECT_EQ(0, uf_runtime_destroy(rt));
 }
 
 TEST(overflow)

@@ -57,9 +57,11 @@ int uf_create(struct uf_runtime *rt, struct uf_fiber **fiber,
  * @value: where to store what it returned or gave to uf_exit(), or NULL.
  *
  * Context: a fiber (may switch) or any other thread (blocks). Returns 0,
- * -EINVAL (detached, or joined by somebody else), -EDEADLK (the caller itself).
+ * -EINVAL (detached, or joined by somebody else), -EDEADLK (the caller itself);
+ * the _until form also -ETIMEDOUT, and then somebody may join it again.
  */
 int uf_join(struct uf_fiber *fiber, void **value);
+int uf_join_until(struct uf_fiber *fiber, void **value, uint64_t deadline);
 
 /**
  * uf_detach - let a fiber free itself when it ends

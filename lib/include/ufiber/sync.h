@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
-/* Synchronisation between fibers. The conventions are told in ufiber.h. */
+/* Synchronisation, between fibers and plain threads alike. The conventions are told in ufiber.h. */
 #ifndef UFIBER_SYNC_H
 #define UFIBER_SYNC_H
 
@@ -9,25 +9,24 @@
 extern "C" {
 #endif
 
-/* A fiber that waits, on its own stack. */
+/* Somebody who waits, on the own stack. */
 struct uf_waiter;
 
-/* Waiting fibers, first come first served. Private. */
+/* Those that wait, first come first served. Private. */
 struct uf_waitq {
 	struct uf_waiter *head;
 	struct uf_waiter *tail;
 };
 
 /**
- * struct uf_mutex - a mutual exclusion lock between fibers
+ * struct uf_mutex - a mutual exclusion lock
  *
- * Starts as UF_MUTEX_INIT or all zero; needs no destruction. The lock passes
- * to waiting fibers in the order they came. Fields are private.
+ * Starts as UF_MUTEX_INIT or all zero; needs no destruction. The lock passes to
+ * those that wait in the order they came. Fields are private.
  */
 struct uf_mutex {
+	uintptr_t owner;
 	uint32_t guard;
-	uint32_t locked;
-	struct uf_fiber *owner;
 	struct uf_waitq waiters;
 };
 
@@ -37,10 +36,11 @@ struct uf_mutex {
 /* clang-format on */
 
 /**
- * uf_mutex_lock - take the mutex, parking until it is free
+ * uf_mutex_lock - take the mutex, waiting until it is free
  *
- * Fiber only; may switch. Returns 0, -EPERM, -EDEADLK (the caller has it);
- * the _until form also -ETIMEDOUT; trylock never waits: -EBUSY.
+ * Context: a fiber (may switch) or any other thread (may block). Returns 0,
+ * -EDEADLK (the caller has it); the _until form also -ETIMEDOUT; trylock never
+ * waits: -EBUSY.
  */
 int uf_mutex_lock(struct uf_mutex *mutex);
 int uf_mutex_lock_until(struct uf_mutex *mutex, uint64_t deadline);
@@ -70,11 +70,11 @@ struct uf_sem {
 /* clang-format on */
 
 /**
- * uf_sem_wait - take one, parking while there is none
+ * uf_sem_wait - take one, waiting while there is none
  *
- * Fiber only; may switch. Waiting fibers are served in the order they came.
- * Returns 0, -EPERM; the _until form also -ETIMEDOUT; trywait never waits and
- * may be called from any thread: -EAGAIN.
+ * Those that wait are served in the order they came. Context: a fiber (may
+ * switch) or any other thread (may block). Returns 0; the _until form also
+ * -ETIMEDOUT; trywait never waits: -EAGAIN.
  */
 int uf_sem_wait(struct uf_sem *sem);
 int uf_sem_wait_until(struct uf_sem *sem, uint64_t deadline);

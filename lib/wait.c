@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/* See wait.h. */
+#include "wait.h"
+
+#include <errno.h>
+
+#include "futex.h"
+
+/* Identifies a plain thread, as its fiber does a fiber. */
+static __thread char plain_thread;
+
+/* Who calls: the fiber, or something that stands for the plain thread. */
+void *uf_caller(void)
+{
+	struct uf_thread *t = uf_thread_self();
+
+	return t ? (void *)t->current : &plain_thread;
+}
+
+/* Put a node behind the others; the guard is held. */
+void uf_waitq_add(struct uf_waitq *queue, struct uf_waiter *waiter)
+{
+	waiter->queue = queue;
+	waiter->next = NULL;
+	waiter->prev = queue->tail;
+	if (queue->tail)
+		queue->tail->next = waiter;
+	else
+		queue->head = waiter;
+	queue->tail = waiter;
+}
+
+/* Take a node out, if it is still in a queue; the guard is held. */
+void uf_waitq_remove(struct uf_waiter *waiter)
+{
+	struct uf_waitq *queue = waiter->queue;
+
+	if (!queue)
+		return;
+	if (waiter->next)
+		waiter->next->prev = waiter->prev;
+	else
+		queue->tail = waiter->prev;
+	if (waiter->prev)
+		waiter->prev->next = waiter->next;
+	else
+		queue->head = waiter->next;
+	waiter->queue = NULL;
+}
+
+/**
+ * uf_waitq_claim - take the first wait that has not ended otherwise
+ * @queue: the queue, its guard held.
+ *
+ * Returns its node, out of the queue, its wait claimed: after the guard has been
+ * released the caller must uf_wait_wake() it, and may write to it until then; or
+ * NULL.
+ */
+struct uf_waiter *uf_waitq_claim(struct uf_waitq *queue)
+{
+	struct uf_waiter *waiter;
+
+	while ((waiter = queue->head)) {
+		uf_waitq_remove(waiter);
+		if (uf_wait_claim(waiter->wait))
+			return waiter;
+	}
+	return NULL;
+}
+
+/**
+ * uf_wait_begin - begin a wait of the caller
+ * @t: the calling thread, in the critical section; NULL for a plain thread.
+ * @own: for a plain thread: on its stack.
+ *
+ * Returns the wait. It must be ended by uf_wait_end(), or not at all if no node of
+ * it was ever in a queue.
+ */
+struct uf_wait *uf_wait_begin(struct uf_thread *t, struct uf_wait *own)
+{
+	struct uf_wait *wait = t ? &t->current->wait : own;
+
+	wait->fiber = t ? t->current : NULL;
+	wait->error = 0;
+	WRITE_ONCE(wait->state, UF_WAITING);
+	return wait;
+}
+
+/* Wake who waits; the caller has claimed the wait and set how it ended. */
+void uf_wait_wake(struct uf_thread *t, struct uf_wait *wait)
+{
+	if (likely(wait->fiber)) {
+		uf_ready(t, wait->fiber, UF_WOKEN_BY_FIBER);
+		return;
+	}
+	smp_store_release(&wait->state, UF_DONE);
+	uf_futex_wake(&wait->state);
+}
+
+/* The deadline has come. The node is there as long as the timer is armed. */
+static void fire(struct uf_thread *t, struct uf_timer *timer)
+{
+	struct uf_wait *wait = container_of(timer, struct uf_wait, timer);
+
+	if (!uf_wait_claim(wait))
+		return;
+	wait->error = -ETIMEDOUT;
+	uf_ready(t, wait->fiber, UF_WOKEN_BY_IO);
+}
+
+static void park_until(struct uf_thread **t, struct uf_wait *wait,
+		       uint64_t deadline)
+{
+	if (deadline == UF_FOREVER) {
+		*t = uf_park(*t);
+		return;
+	}
+	uf_timer_arm(*t, &wait->timer, deadline, fire);
+	*t = uf_park(*t);
+	uf_timer_disarm(&wait->timer);
+}
+
+static void sleep_until(struct uf_wait *wait, uint64_t deadline)
+{
+	uint32_t state;
+
+	while ((state = smp_load_acquire(&wait->state)) != UF_DONE) {
+		uint64_t until = state == UF_WAITING ? deadline : UF_FOREVER;
+
+		if (uf_futex_wait_until(&wait->state, state, until) !=
+			    -ETIMEDOUT ||
+		    !uf_wait_claim(wait))
+			continue;
+		wait->error = -ETIMEDOUT;
+		return;
+	}
+}
+
+/**
+ * uf_wait_end - park until somebody has ended the wait
+ * @t: the calling thread, in the critical section; updated. Or NULL in it.
+ * @wait: the wait, whose nodes can be found.
+ * @deadline: when to give up.
+ *
+ * Returns how it ended: 0, or what who claimed it has set, -ETIMEDOUT among them;
+ * then the caller's nodes may still be in their queues.
+ */
+int uf_wait_end(struct uf_thread **t, struct uf_wait *wait, uint64_t deadline)
+{
+	if (*t)
+		park_until(t, wait, deadline);
+	else
+		sleep_until(wait, deadline);
+	WRITE_ONCE(wait->state, UF_WAIT_NONE);
+	return wait->error;
+}
+
+/**
+ * uf_wait_on - wait for one object
+ * @t: the calling thread, in the critical section; updated. Or NULL in it.
+ * @guard: the object's, held; released on return.
+ * @queue: the object's.
+ * @waiter: the node to use.
+ * @deadline: when to give up; if it has passed this does not wait.
+ *
+ * Returns as uf_wait_end(), with the node in no queue.
+ */
+int uf_wait_on(struct uf_thread **t, uint32_t *guard, struct uf_waitq *queue,
+	       struct uf_waiter *waiter, uint64_t deadline)
+{
+	struct uf_wait own;
+	int error;
+
+	if (deadline != UF_FOREVER && deadline <= uf_now()) {
+		uf_spin_unlock(guard);
+		return -ETIMEDOUT;
+	}
+	waiter->wait = uf_wait_begin(*t, &own);
+	uf_waitq_add(queue, waiter);
+	uf_spin_unlock(guard);
+	error = uf_wait_end(t, waiter->wait, deadline);
+	if (unlikely(error)) {
+		uf_spin_lock(guard);
+		uf_waitq_remove(waiter);
+		uf_spin_unlock(guard);
+	}
+	return error;
+}
