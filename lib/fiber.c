@@ -14,7 +14,7 @@ static void publish_end(struct uf_thread *t, struct uf_fiber *fiber)
 	bool detached;
 
 	uf_spin_lock(&fiber->guard);
-	fiber->ended = true;
+	WRITE_ONCE(fiber->ended, true);
 	detached = fiber->detached;
 	joiner = uf_waitq_claim(&fiber->joiners);
 	uf_spin_unlock(&fiber->guard);
@@ -24,10 +24,9 @@ static void publish_end(struct uf_thread *t, struct uf_fiber *fiber)
 		uf_wait_wake(t, joiner->wait);
 }
 
-/* The fiber has been switched away from for the last time. */
-void uf_fiber_is_over(struct uf_thread *t, struct uf_fiber *fiber)
+/* It has been switched away from for the last time. */
+static void be_over(struct uf_thread *t, struct uf_fiber *fiber)
 {
-	t->prev_ends = false;
 	/* First, so that who joins it finds it gone. */
 	uf_count(uf_server(t)->ended);
 	publish_end(t, fiber);
@@ -36,15 +35,19 @@ void uf_fiber_is_over(struct uf_thread *t, struct uf_fiber *fiber)
 
 void uf_exit(void *value)
 {
-	struct uf_thread *t = uf_enter();
+	struct uf_fiber *self = uf_self();
+	struct uf_thread *t;
 
-	if (!t) {
+	if (!self) {
 		fputs("ufiber: uf_exit() called outside a fiber\n", stderr);
 		abort();
 	}
-	t->current->value = value;
-	t->prev_ends = true;
-	uf_san_ends(&t->current->ctx.san);
+	self->value = value;
+	uf_run_cleanups(self);
+	uf_locals_destroy(self);
+	t = uf_enter();
+	t->after = be_over;
+	uf_san_ends(&self->ctx.san);
 	uf_park(t);
 	__builtin_unreachable();
 }
@@ -59,87 +62,6 @@ void uf_fiber_main(void *pass, void *arg)
 	uf_arrive(t);
 	uf_leave(t);
 	uf_exit(self->start(self->arg));
-}
-
-static int read_attr(struct uf_attr *out, const struct uf_attr *attr,
-		     const struct uf_runtime *rt)
-{
-	*out = (struct uf_attr)UF_ATTR_INIT;
-	if (attr) {
-		if (attr->size != sizeof(*attr))
-			return -EINVAL;
-		*out = *attr;
-	}
-	if (!out->stack_size)
-		out->stack_size = rt->stack_size;
-	if (out->stack_size < UF_STACK_MIN || out->flags & ~UF_DETACHED)
-		return -EINVAL;
-	return 0;
-}
-
-static struct uf_fiber *make(struct uf_runtime *rt, const struct uf_attr *attr,
-			     void *(*start)(void *), void *arg)
-{
-	struct uf_fiber *fiber = uf_stack_alloc(rt, attr->stack_size);
-
-	if (!fiber)
-		return NULL;
-	fiber->rt = rt;
-	fiber->queue = NULL;
-	fiber->priority = UF_PRIORITIES / 2;
-	fiber->server = UFIBER_NONE;
-	fiber->on_cpu = 0;
-	fiber->guard = 0;
-	fiber->ended = false;
-	fiber->detached = attr->flags & UF_DETACHED;
-	fiber->joining = false;
-	fiber->joiners = (struct uf_waitq){ 0 };
-	fiber->wait.state = UF_WAIT_NONE;
-	fiber->start = start;
-	fiber->arg = arg;
-	fiber->name[0] = '\0';
-	if (attr->name)
-		strncat(fiber->name, attr->name, UF_NAME_MAX - 1);
-	fiber->ctx.sp = uf_arch_prepare(fiber, uf_fiber_main, fiber);
-	return fiber;
-}
-
-static void count_created(struct uf_thread *t, struct uf_runtime *rt)
-{
-	if (t && t->rt == rt)
-		uf_count(uf_server(t)->created);
-	else
-		fetch_add(&rt->created, 1);
-}
-
-int uf_create(struct uf_runtime *rt, struct uf_fiber **fiber,
-	      const struct uf_attr *attr, void *(*start)(void *), void *arg)
-{
-	struct uf_thread *t = uf_thread_self();
-	struct uf_attr values;
-	struct uf_fiber *new;
-	int error;
-
-	if (!rt && !t)
-		return -EPERM;
-	if (!rt)
-		rt = t->rt;
-	error = read_attr(&values, attr, rt);
-	if (error)
-		return error;
-	if (!start || (!fiber && !(values.flags & UF_DETACHED)))
-		return -EINVAL;
-	new = make(rt, &values, start, arg);
-	if (!new)
-		return -ENOMEM;
-	if (fiber)
-		*fiber = new;
-
-	t = uf_enter();
-	count_created(t, rt);
-	uf_ready(t, new, UF_CREATED);
-	uf_leave(t);
-	return 0;
 }
 
 /* The guard is held, and released. */
@@ -228,4 +150,29 @@ const char *uf_name(const struct uf_fiber *fiber)
 	if (!fiber)
 		fiber = uf_self();
 	return fiber ? fiber->name : "";
+}
+
+uint64_t uf_id(const struct uf_fiber *fiber)
+{
+	if (!fiber)
+		fiber = uf_self();
+	return fiber ? fiber->id : 0;
+}
+
+/* Read in the order in which a fiber leaves these states, but for its turns. */
+enum uf_state uf_state(const struct uf_fiber *fiber)
+{
+	if (smp_load_acquire(&fiber->ended))
+		return UF_STATE_ENDED;
+	if (smp_load_acquire(&fiber->parked))
+		return UF_STATE_PARKED;
+	if (READ_ONCE(fiber->on_cpu))
+		return UF_STATE_RUNNING;
+	switch (READ_ONCE(fiber->wait.state)) {
+	case UF_WAITING:
+	case UF_WAIT_IO:
+		return UF_STATE_WAITING;
+	default:
+		return UF_STATE_READY;
+	}
 }

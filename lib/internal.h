@@ -48,6 +48,7 @@
 struct uf_thread;
 struct uf_server;
 struct uf_timer;
+struct uf_local;
 
 /* A suspended execution: a fiber's, or a thread's own stack (its base). */
 struct uf_context {
@@ -108,6 +109,10 @@ struct uf_wait {
  * @detached: nobody will join it.
  * @joining: somebody does.
  * @joiners: that one.
+ * @parked: it has not been started yet (A).
+ * @id: its identity (C).
+ * @cleanups: to be called when it exits (T).
+ * @locals: its values, or NULL (T).
  * @start: what it runs (C).
  * @arg: with what (C).
  * @value: what it ended with; before it has.
@@ -132,7 +137,11 @@ struct uf_fiber {
 	bool ended;
 	bool detached;
 	bool joining;
+	bool parked;
 	struct uf_waitq joiners;
+	uint64_t id;
+	struct uf_cleanup *cleanups;
+	struct uf_local *locals;
 	void *(*start)(void *arg);
 	void *arg;
 	void *value;
@@ -188,6 +197,23 @@ uint64_t uf_timers_next(struct uf_server *s);
 /* ---------------------------------------------------------------- servers */
 
 #define UF_PRIORITIES 3
+
+/* The highest is level 0. */
+static inline bool uf_priority_is_valid(int priority)
+{
+	return priority >= UF_PRIORITY_HIGH && priority <= UF_PRIORITY_LOW;
+}
+
+static inline uint8_t uf_priority_level(int priority)
+{
+	return priority - UF_PRIORITY_HIGH;
+}
+
+static inline int uf_level_priority(uint8_t level)
+{
+	return level + UF_PRIORITY_HIGH;
+}
+
 /* Of each priority those that IO has woken, and others. */
 #define UF_RUNQ_CLASSES (2 * UF_PRIORITIES)
 /* Of each class those that any server may run, and pinned ones. */
@@ -238,6 +264,7 @@ enum uf_sleep_state {
  * @created: for uf_stats (H; readable by all): fibers created from here.
  * @ended: fibers that ended here.
  * @wakes: other servers woken from here.
+ * @next_id: of the identities that it has taken, see create.c (H).
  * @skip: so often yet no other server is woken for a fiber in the run-next slot
  *	(H, and thieves; a hint), see sched.c.
  * @backoff: how often that was last (H, and thieves; a hint).
@@ -258,6 +285,7 @@ struct uf_server {
 	uint64_t created;
 	uint64_t ended;
 	uint64_t wakes;
+	uint64_t next_id;
 	uint32_t skip;
 	uint32_t backoff;
 	uint32_t spin;
@@ -273,6 +301,8 @@ struct uf_server {
 
 /* ---------------------------------------------------------------- threads */
 
+typedef void uf_after_fn(struct uf_thread *t, struct uf_fiber *prev);
+
 /**
  * struct uf_thread - a kernel thread of a runtime
  * @shared: what it shares with the module (C after start).
@@ -282,7 +312,7 @@ struct uf_server {
  * @searching: it holds the runtime's credit to search for work (T).
  * @id: its number in the module, or its server's ("none") (C after start).
  * @prev: the fiber that is being switched away from, or NULL (T).
- * @prev_ends: for the last time (T).
+ * @after: what to do when it has been, or NULL (T).
  * @base: its own stack, when it runs a fiber.
  * @pthread: the thread (C).
  */
@@ -294,7 +324,7 @@ struct uf_thread {
 	bool searching;
 	uint32_t id;
 	struct uf_fiber *prev;
-	bool prev_ends;
+	uf_after_fn *after;
 	struct uf_context base;
 	pthread_t pthread;
 } __cacheline_aligned;
@@ -453,12 +483,16 @@ void uf_leave_kick(struct uf_thread *t);
 void uf_ready(struct uf_thread *t, struct uf_fiber *fiber, enum uf_why why);
 struct uf_thread *uf_park(struct uf_thread *t);
 struct uf_thread *uf_requeue(struct uf_thread *t);
+void uf_move(struct uf_thread *t, struct uf_fiber *fiber);
 void uf_arrive(struct uf_thread *t);
 void uf_serve(struct uf_thread *t);
 
 /* fiber.c */
 void uf_fiber_main(void *pass, void *arg);
-void uf_fiber_is_over(struct uf_thread *t, struct uf_fiber *fiber);
+
+/* local.c */
+void uf_locals_destroy(struct uf_fiber *self);
+void uf_run_cleanups(struct uf_fiber *self);
 
 /* uring.c */
 int uf_ring_init(struct io_uring *ring, unsigned int entries);

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "io.h"
+#include "wait.h"
 
 /* What read(2) and write(2) transfer at most. */
 #define UF_IO_MAX 0x7ffff000UL
@@ -67,7 +68,9 @@ static int io_wait(struct uf_io *io, struct io_uring_sqe *sqe, uint64_t deadline
 		sqe->flags |= IOSQE_IO_LINK;
 		link_timeout(io, &uf_server(t)->ring, deadline);
 	}
+	WRITE_ONCE(io->fiber->wait.state, UF_WAIT_IO);
 	t = uf_park(t);
+	WRITE_ONCE(io->fiber->wait.state, UF_WAIT_NONE);
 	uf_leave(t);
 	return timed_out(io, deadline) ? -ETIMEDOUT : io->res;
 }

@@ -55,12 +55,6 @@ void uf_runq_remove(struct uf_fiber *fiber)
 		WRITE_ONCE(q->map, q->map & ~(1U << fiber->class));
 }
 
-/* Who is about to be switched away from stays. */
-static bool may_be_taken(const struct uf_fiber *fiber)
-{
-	return !smp_load_acquire(&fiber->on_cpu);
-}
-
 /*
  * Cuts half of the lists, rounded up, the best and longest waiting first, into
  * a chain in that order.
@@ -75,7 +69,7 @@ static struct uf_fiber *cut(struct uf_runq *q)
 	for (; n && uf_runq_stealable(q); n--) {
 		unsigned int class = __builtin_ctz(q->map);
 
-		if (!may_be_taken(q->lists[class].head))
+		if (!uf_runq_may_be_taken(q->lists[class].head))
 			break;
 		*end = uf_runq_first(q, class);
 		end = &(*end)->next;

@@ -36,6 +36,12 @@ void uf_runq_remove(struct uf_fiber *fiber);
 unsigned int uf_runq_steal(struct uf_runq *from, struct uf_runq *to);
 unsigned int uf_runq_steal_next(struct uf_runq *from, struct uf_runq *to);
 
+/* Who is about to be switched away from stays where it is. */
+static inline bool uf_runq_may_be_taken(const struct uf_fiber *fiber)
+{
+	return !smp_load_acquire(&fiber->on_cpu);
+}
+
 static inline bool uf_runq_empty(const struct uf_runq *q)
 {
 	return !READ_ONCE(q->map) && !READ_ONCE(q->next);

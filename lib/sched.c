@@ -43,8 +43,17 @@ static inline struct uf_thread *switch_context(struct uf_thread *t,
  * That is short, as who is about to park wakes nobody meanwhile; and there is no
  * deadlock, for the same reason. A fiber that yields stands in its queue so
  * marked; thieves leave it there. (As p->on_cpu in the kernel's scheduler.)
- * A fiber's end is told after that, too.
+ * Its end, or that it moves to another server, is told after that, too.
  */
+static __attribute__((noinline)) void do_after(struct uf_thread *t,
+					       struct uf_fiber *prev)
+{
+	uf_after_fn *after = t->after;
+
+	t->after = NULL;
+	after(t, prev);
+}
+
 static inline void finish_switch(struct uf_thread *t)
 {
 	struct uf_fiber *prev = t->prev;
@@ -52,8 +61,8 @@ static inline void finish_switch(struct uf_thread *t)
 	if (unlikely(!prev))
 		return;
 	smp_store_release(&prev->on_cpu, 0);
-	if (unlikely(t->prev_ends))
-		uf_fiber_is_over(t, prev);
+	if (unlikely(t->after))
+		do_after(t, prev);
 }
 
 static __attribute__((noinline, cold)) void
@@ -130,6 +139,20 @@ struct uf_thread *uf_park(struct uf_thread *t)
 	return switch_to(t, next);
 }
 
+/* It is pinned, but blocked in the kernel and came back on another server. */
+static inline bool is_misplaced(const struct uf_thread *t,
+				const struct uf_server *s)
+{
+	uint32_t server = t->current->server;
+
+	return unlikely(server != UFIBER_NONE) && server != s - t->rt->servers;
+}
+
+void uf_move(struct uf_thread *t, struct uf_fiber *fiber)
+{
+	uf_ready(t, fiber, UF_CREATED);
+}
+
 /**
  * uf_requeue - park the calling fiber at the end of its list
  * @t: the calling thread, in the critical section.
@@ -142,12 +165,76 @@ struct uf_thread *uf_requeue(struct uf_thread *t)
 	struct uf_runq *q = &s->runq;
 	struct uf_fiber *next = NULL;
 
+	if (is_misplaced(t, s)) {
+		t->after = uf_move;
+		return uf_park(t);
+	}
 	uf_bias_lock(&q->lock);
 	if (likely(!base_is_needed(t, s)))
 		next = uf_runq_take(q);
 	uf_runq_append(q, t->current, uf_runq_class(t->current, false));
 	uf_bias_unlock(&q->lock);
 	return switch_to(t, next);
+}
+
+/* The same, and run @next, which is ready and in no queue. */
+static struct uf_thread *requeue_for(struct uf_thread *t, struct uf_fiber *next)
+{
+	struct uf_server *s = uf_server(t);
+	struct uf_runq *q = &s->runq;
+
+	uf_bias_lock(&q->lock);
+	if (unlikely(base_is_needed(t, s))) {
+		uf_runq_set_next(q, next);
+		next = NULL;
+	}
+	uf_runq_append(q, t->current, uf_runq_class(t->current, false));
+	uf_bias_unlock(&q->lock);
+	return switch_to(t, next);
+}
+
+/* Get a fiber out of the queue that it is in, if it may run on @s. */
+static bool take_from(struct uf_runq *q, struct uf_fiber *fiber,
+		      struct uf_server *s)
+{
+	bool own = q == &s->runq, taken;
+
+	if (own)
+		uf_bias_lock(&q->lock);
+	else
+		uf_bias_revoke(&q->lock);
+	taken = fiber->queue == q && uf_runq_may_be_taken(fiber) &&
+		(own || fiber->server == UFIBER_NONE);
+	if (taken)
+		uf_runq_remove(fiber);
+	if (own)
+		uf_bias_unlock(&q->lock);
+	else
+		uf_bias_return(&q->lock);
+	return taken;
+}
+
+int uf_yield_to(struct uf_fiber *fiber)
+{
+	struct uf_thread *t = uf_enter();
+	struct uf_runq *q;
+	int error = 0;
+
+	if (!t)
+		return -EPERM;
+	uf_inbox_empty(uf_server(t));
+	q = READ_ONCE(fiber->queue);
+	if (fiber->rt != t->rt) {
+		error = -EINVAL;
+	} else if (q && !is_misplaced(t, uf_server(t)) &&
+		   take_from(q, fiber, uf_server(t))) {
+		t = requeue_for(t, fiber);
+	} else {
+		error = -EAGAIN;
+		t = uf_requeue(t);
+	}
+	uf_leave(t);
+	return error;
 }
 
 void uf_yield(void)
@@ -161,7 +248,8 @@ void uf_yield(void)
 	uf_inbox_empty(s);
 	if (unlikely(uf_runq_empty(&s->runq)))
 		do_chores(t, s);
-	if (!uf_runq_empty(&s->runq) || base_is_needed(t, s))
+	if (!uf_runq_empty(&s->runq) || base_is_needed(t, s) ||
+	    is_misplaced(t, s))
 		t = uf_requeue(t);
 	uf_leave(t);
 }

@@ -27,6 +27,7 @@
 
 enum uf_wait_state {
 	UF_WAIT_NONE,
+	UF_WAIT_IO, /* for a request of the ring: nobody else may end it */
 	UF_WAITING,
 	UF_CLAIMED,
 	UF_DONE,

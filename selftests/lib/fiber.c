@@ -318,4 +318,88 @@ TEST(exit_outside)
 	EXPECT_EQ(SIGABRT, WTERMSIG(status));
 }
 
+FIBER_TEST(identity, 2)
+{
+	struct uf_fiber *fiber[600];
+	unsigned int i, j;
+
+	EXPECT_NE(0, uf_id(NULL));
+	EXPECT_EQ(uf_id(uf_self()), uf_id(NULL));
+	for (i = 0; i < ARRAY_SIZE(fiber); i++)
+		CREATE(&fiber[i], yield_some, NULL);
+	for (i = 0; i < ARRAY_SIZE(fiber); i++) {
+		ASSERT_NE(uf_id(NULL), uf_id(fiber[i]));
+		for (j = 0; j < i; j++)
+			ASSERT_NE(uf_id(fiber[j]), uf_id(fiber[i]));
+	}
+	for (i = 0; i < ARRAY_SIZE(fiber); i++)
+		JOIN(fiber[i]);
+}
+
+TEST(identity_outside)
+{
+	EXPECT_EQ(0, uf_id(NULL));
+}
+
+FIBER_TEST(states, 1)
+{
+	struct uf_sem sem = UF_SEM_INIT(0);
+	struct uf_attr attr = UF_ATTR_INIT;
+	struct uf_fiber *fiber;
+
+	EXPECT_EQ(UF_STATE_RUNNING, uf_state(uf_self()));
+	attr.flags = UF_PARKED;
+	ASSERT_EQ(0, uf_create(NULL, &fiber, &attr, wait_sem, &sem));
+	uf_yield();
+	EXPECT_EQ(UF_STATE_PARKED, uf_state(fiber));
+	EXPECT_EQ(0, uf_start(fiber));
+	EXPECT_EQ(-EINVAL, uf_start(fiber));
+	EXPECT_EQ(UF_STATE_READY, uf_state(fiber));
+	uf_yield();
+	EXPECT_EQ(UF_STATE_WAITING, uf_state(fiber));
+	uf_sem_post(&sem);
+	EXPECT_EQ(UF_STATE_READY, uf_state(fiber));
+	uf_yield();
+	EXPECT_EQ(UF_STATE_ENDED, uf_state(fiber));
+	JOIN(fiber);
+}
+
+FIBER_TEST(many_at_once, 2)
+{
+	struct uf_fiber *fiber[300];
+	void *args[300], *value;
+	uintptr_t i;
+
+	for (i = 0; i < ARRAY_SIZE(fiber); i++)
+		args[i] = (void *)i;
+	ASSERT_EQ(0, uf_create_many(NULL, fiber, ARRAY_SIZE(fiber), NULL,
+				    return_arg, args));
+	for (i = 0; i < ARRAY_SIZE(fiber); i++) {
+		ASSERT_EQ(0, uf_join(fiber[i], &value));
+		EXPECT_EQ((void *)i, value);
+	}
+	ASSERT_EQ(0, uf_create_many(NULL, fiber, 2, NULL, return_arg, NULL));
+	ASSERT_EQ(0, uf_join(fiber[0], &value));
+	EXPECT_EQ(NULL, value);
+	JOIN(fiber[1]);
+	EXPECT_EQ(0, uf_create_many(NULL, NULL, 0, NULL, return_arg, NULL));
+	EXPECT_EQ(-EINVAL, uf_create_many(NULL, fiber, 2, NULL, NULL, NULL));
+}
+
+FIBER_TEST(join_until, 1)
+{
+	struct uf_sem sem = UF_SEM_INIT(0);
+	struct uf_fiber *fiber;
+	void *value;
+
+	CREATE(&fiber, wait_sem, &sem);
+	EXPECT_EQ(-ETIMEDOUT, uf_join_until(fiber, NULL, 0));
+	EXPECT_EQ(-ETIMEDOUT, uf_join_until(fiber, NULL, uf_now() + 1000));
+	/* Nobody joins it any more. */
+	EXPECT_EQ(-ETIMEDOUT, uf_join_until(fiber, NULL, uf_now() + 1000));
+	uf_sem_post(&sem);
+	ASSERT_EQ(0, uf_join_until(fiber, &value, UF_FOREVER));
+	EXPECT_EQ(&sem, value);
+}
+
 TEST_HARNESS_MAIN
