@@ -163,10 +163,10 @@ static long uf_ioc_kick(struct uf_domain *domain, const void __user *arg)
 
 static long uf_ioc_interrupt(struct uf_domain *domain, const void __user *arg)
 {
-	u32 thread;
-	int ret = uf_fetch_value(&thread, arg);
+	struct ufiber_interrupt args;
+	int ret = uf_fetch(&args, sizeof(args), sizeof(args), arg);
 
-	return ret ? ret : uf_interrupt(domain, thread);
+	return ret ? ret : uf_interrupt(domain, &args);
 }
 
 static long uf_ioc_resize(struct uf_domain *domain, const void __user *arg)

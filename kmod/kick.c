@@ -95,17 +95,24 @@ static void uf_wake_interruptible(struct task_struct *task)
  * behind it; both are decided under the lock. While it is BLOCKED and not loose,
  * uf_hold() is still to come, finds interrupted set and has the flag cleared after.
  */
-int uf_interrupt(struct uf_domain *domain, u32 id)
+int uf_interrupt(struct uf_domain *domain, const struct ufiber_interrupt *args)
 {
 	struct uf_thread *thread;
 	int ret = 0;
 
+	if ((args->flags & ~UFIBER_INTERRUPT_BLOCK) || args->reserved)
+		return -EINVAL;
+	if (!(args->flags & UFIBER_INTERRUPT_BLOCK) && args->block)
+		return -EINVAL;
+
 	rcu_read_lock();
 	uf_lock(domain);
-	thread = uf_find_thread(domain, id);
+	thread = uf_find_thread(domain, args->thread);
 	if (!thread) {
 		ret = -ESRCH;
-	} else if (thread->state != UFIBER_THREAD_BLOCKED || thread->loose) {
+	} else if (thread->state != UFIBER_THREAD_BLOCKED || thread->loose ||
+		   ((args->flags & UFIBER_INTERRUPT_BLOCK) &&
+		    thread->blocks != args->block)) {
 		ret = -EAGAIN;
 	} else {
 		thread->interrupted = true;

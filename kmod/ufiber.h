@@ -330,7 +330,7 @@ struct uf_thread *uf_make_way(struct uf_thread *thread,
 			      enum ufiber_reason reason);
 void uf_forget_kick(struct uf_thread *thread);
 int uf_kick(struct uf_domain *domain, u32 id);
-int uf_interrupt(struct uf_domain *domain, u32 id);
+int uf_interrupt(struct uf_domain *domain, const struct ufiber_interrupt *args);
 
 /* quantum.c: preemption by time */
 void uf_quantum_init(struct uf_server *server);

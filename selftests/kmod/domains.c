@@ -138,6 +138,7 @@ TEST(not_in_the_other)
 TEST(from_the_other)
 {
 	static struct ufiber_wake wake;
+	static struct ufiber_interrupt interrupt;
 	static struct ufiber_target target;
 	static struct ufiber_resize resize;
 	unsigned int i;
@@ -167,8 +168,9 @@ TEST(from_the_other)
 	uf_post_read(&t[1], fds[1][0]);
 	ASSERT_STATE(&t[1], BLOCKED, 0);
 	ASSERT_TRUE(uf_await_sleep(&t[1], SYS_read));
+	interrupt = (struct ufiber_interrupt){ .size = sizeof(interrupt), .thread = t[1].id };
 	EXPECT_EQ(0, uf_call(&t[0], do_ioctl, (long)d[1].fd, (long)UFIBER_IOC_INTERRUPT,
-			     (long)&target));
+			     (long)&interrupt));
 	ASSERT_DONE(-EINTR, &t[1]);
 	ASSERT_STATE(&t[0], RUNNING, 0);
 }

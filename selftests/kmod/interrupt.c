@@ -376,11 +376,37 @@ TEST(io_uring)
 	io_uring_queue_exit(&ring);
 }
 
+/* Not the block before, nor one to come. */
+TEST(that_block_alone)
+{
+	struct ufiber_interrupt t = { .size = sizeof(t), .flags = UFIBER_INTERRUPT_BLOCK };
+	__u64 blocks;
+
+	BEGIN();
+	uf_post_read(&a, fds[0]);
+	ASSERT_STATE(&a, BLOCKED, 0);
+	EXPECT_EQ(0, uf_put(fds[1]));
+	ASSERT_DONE(1, &a);
+	uf_post_read(&a, fds[0]);
+	ASSERT_STATE(&a, BLOCKED, 0);
+	ASSERT_TRUE(uf_await_sleep(&a, SYS_read));
+	blocks = d.threads[a.id].blocks;
+	t.thread = a.id;
+	t.block = blocks - 1;
+	EXPECT_EQ(-EAGAIN, uf_ioctl(d.fd, UFIBER_IOC_INTERRUPT, &t));
+	t.block = blocks + 1;
+	EXPECT_EQ(-EAGAIN, uf_ioctl(d.fd, UFIBER_IOC_INTERRUPT, &t));
+	ASSERT_BUSY(&a);
+	t.block = blocks;
+	EXPECT_EQ(0, uf_ioctl(d.fd, UFIBER_IOC_INTERRUPT, &t));
+	ASSERT_DONE(-EINTR, &a);
+}
+
 /* ------------------------------------------------------------------- errors */
 
 TEST(errors)
 {
-	struct ufiber_target t;
+	struct ufiber_interrupt t;
 	unsigned int i;
 
 	BEGIN();
@@ -408,17 +434,19 @@ TEST(errors)
 	ASSERT_STATE(&b, RUNNABLE, Q_WAITING);
 	ASSERT_BUSY(&b);
 
-	EXPECT_EQ(-ESRCH, uf_target_id(&d, UFIBER_IOC_INTERRUPT, 3));
-	EXPECT_EQ(-ESRCH, uf_target_id(&d, UFIBER_IOC_INTERRUPT, 4));
-	EXPECT_EQ(-ESRCH, uf_target_id(&d, UFIBER_IOC_INTERRUPT, UFIBER_NONE));
+	EXPECT_EQ(-ESRCH, uf_interrupt_id(&d, 3));
+	EXPECT_EQ(-ESRCH, uf_interrupt_id(&d, 4));
+	EXPECT_EQ(-ESRCH, uf_interrupt_id(&d, UFIBER_NONE));
 	uf_post_read(&a, fds[0]);
 	ASSERT_STATE(&a, BLOCKED, 0);
-	for (i = 0; i < 32; i++) {
-		t = (struct ufiber_target){ .size = sizeof(t), .flags = 1U << i,
-					    .thread = a.id };
+	for (i = 1; i < 32; i++) {
+		t = (struct ufiber_interrupt){ .size = sizeof(t), .flags = 1U << i,
+					       .thread = a.id };
 		EXPECT_EQ(-EINVAL, uf_ioctl(d.fd, UFIBER_IOC_INTERRUPT, &t));
 	}
-	t = (struct ufiber_target){ .size = sizeof(t), .thread = a.id, .reserved = 1 };
+	t = (struct ufiber_interrupt){ .size = sizeof(t), .thread = a.id, .reserved = 1 };
+	EXPECT_EQ(-EINVAL, uf_ioctl(d.fd, UFIBER_IOC_INTERRUPT, &t));
+	t = (struct ufiber_interrupt){ .size = sizeof(t), .thread = a.id, .block = 1 };
 	EXPECT_EQ(-EINVAL, uf_ioctl(d.fd, UFIBER_IOC_INTERRUPT, &t));
 	ASSERT_TRUE(uf_await_sleep(&a, SYS_read));
 	ASSERT_BUSY(&a);

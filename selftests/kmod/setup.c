@@ -91,6 +91,7 @@ TEST(sizes)
 	EXPECT_EQ(16, sizeof(struct ufiber_wake));
 	EXPECT_EQ(64, sizeof(struct ufiber_query));
 	EXPECT_EQ(16, sizeof(struct ufiber_target));
+	EXPECT_EQ(24, sizeof(struct ufiber_interrupt));
 	EXPECT_EQ(24, sizeof(struct ufiber_quantum));
 	EXPECT_EQ(16, sizeof(struct ufiber_resize));
 	EXPECT_EQ(16, sizeof(struct ufiber_eventfd));
@@ -197,7 +198,7 @@ TEST(sizes_of_other_arguments)
 		{ UFIBER_IOC_QUERY, sizeof(struct ufiber_query) },
 		{ UFIBER_IOC_KICK, sizeof(struct ufiber_target) },
 		{ UFIBER_IOC_QUANTUM, sizeof(struct ufiber_quantum) },
-		{ UFIBER_IOC_INTERRUPT, sizeof(struct ufiber_target) },
+		{ UFIBER_IOC_INTERRUPT, sizeof(struct ufiber_interrupt) },
 		{ UFIBER_IOC_RESIZE, sizeof(struct ufiber_resize) },
 		{ UFIBER_IOC_EVENTFD, sizeof(struct ufiber_eventfd) },
 		{ UFIBER_IOC_STATS, sizeof(struct ufiber_stats) },

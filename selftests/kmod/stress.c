@@ -174,7 +174,7 @@ static void do_kick(struct worker *w)
 
 static void do_interrupt(struct worker *w)
 {
-	expect(w, "INTERRUPT", uf_target_id(&d, UFIBER_IOC_INTERRUPT, anybody(w)), -EAGAIN);
+	expect(w, "INTERRUPT", uf_interrupt_id(&d, anybody(w)), -EAGAIN);
 }
 
 static void do_resize(struct worker *w)

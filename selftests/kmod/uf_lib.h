@@ -67,6 +67,7 @@ long uf_wake(struct uf_thread *t, __u32 flags);
 long uf_kick(struct uf_thread *t);
 long uf_interrupt(struct uf_thread *t);
 long uf_target_id(struct uf_dom *d, unsigned int cmd, __u32 thread);
+long uf_interrupt_id(struct uf_dom *d, __u32 thread);
 long uf_quantum(struct uf_dom *d, __u32 server, __u64 ns);
 long uf_resize(struct uf_dom *d, __u32 servers);
 long uf_eventfd(struct uf_dom *d, int fd);

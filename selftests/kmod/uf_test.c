@@ -84,6 +84,13 @@ long uf_target_id(struct uf_dom *d, unsigned int cmd, __u32 thread)
 	return uf_ioctl(d->fd, cmd, &target);
 }
 
+long uf_interrupt_id(struct uf_dom *d, __u32 thread)
+{
+	struct ufiber_interrupt args = { .size = sizeof(args), .thread = thread };
+
+	return uf_ioctl(d->fd, UFIBER_IOC_INTERRUPT, &args);
+}
+
 long uf_kick(struct uf_thread *t)
 {
 	return uf_target_id(t->dom, UFIBER_IOC_KICK, t->id);
@@ -91,7 +98,7 @@ long uf_kick(struct uf_thread *t)
 
 long uf_interrupt(struct uf_thread *t)
 {
-	return uf_target_id(t->dom, UFIBER_IOC_INTERRUPT, t->id);
+	return uf_interrupt_id(t->dom, t->id);
 }
 
 long uf_quantum(struct uf_dom *d, __u32 server, __u64 ns)

@@ -214,7 +214,14 @@ static void op_kick(const uint32_t *args)
 
 static void op_interrupt(const uint32_t *args)
 {
-	target(UFIBER_IOC_INTERRUPT, args);
+	struct ufiber_interrupt interrupt = {
+		.size = sizeof(interrupt),
+		.flags = args[2] % 2,
+		.thread = args[0] % 16 == 15 ? args[0] : args[0] % 8,
+		.block = args[2] % 2 ? args[2] / 2 % 16 : 0,
+	};
+
+	ioctl(domains[domain_of(args[1])], UFIBER_IOC_INTERRUPT, &interrupt);
 }
 
 static void op_quantum(const uint32_t *args)

@@ -409,7 +409,7 @@ struct ufiber_wake {
 #define UFIBER_QUERY_WORK		(1U << 5)
 
 /**
- * struct ufiber_target - argument of UFIBER_IOC_KICK and UFIBER_IOC_INTERRUPT
+ * struct ufiber_target - argument of UFIBER_IOC_KICK
  * @size: in: sizeof(struct ufiber_target).
  * @flags: in: 0.
  * @thread: in: which thread.
@@ -420,6 +420,26 @@ struct ufiber_target {
 	__u32 flags;
 	__u32 thread;
 	__u32 reserved;
+};
+
+/* Only the block that is told, none that came after it. */
+#define UFIBER_INTERRUPT_BLOCK	(1U << 0)
+
+/**
+ * struct ufiber_interrupt - argument of UFIBER_IOC_INTERRUPT
+ * @size: in: sizeof(struct ufiber_interrupt).
+ * @flags: in: UFIBER_INTERRUPT_BLOCK or 0.
+ * @thread: in: which thread.
+ * @reserved: in: 0.
+ * @block: in: with BLOCK: what the thread's count of blocks (@blocks in struct
+ *	ufiber_shared_thread) is in that block; else 0.
+ */
+struct ufiber_interrupt {
+	__u32 size;
+	__u32 flags;
+	__u32 thread;
+	__u32 reserved;
+	__u64 block;
 };
 
 /**
@@ -726,12 +746,15 @@ struct ufiber_stats {
  * return EINTR, as a signal with a handler and without SA_RESTART would, but with
  * no signal. A call that cannot be interrupted, or never returns EINTR, goes on, and
  * one that ends by itself at that moment returns what it has; the next call is never
- * affected.
+ * affected. With BLOCK, only if the thread is in the block of that number: who
+ * means what the thread does for somebody, and not the thread, reads @blocks, makes
+ * sure that it still does that, and gives this number.
  * io_uring_enter() does not return for this, nor a thread that is stopped by a
  * signal or a debugger just then: if it matters, repeat it. Any thread of the
  * process may call it, registered or not.
  *   ESRCH   no such thread
- *   EAGAIN  the thread is not BLOCKED, or not asleep in its call just now
+ *   EAGAIN  the thread is not BLOCKED, or not asleep in its call just now, or in
+ *           another block
  */
 #define UFIBER_IOC_INTERRUPT	_IOC(_IOC_READ | _IOC_WRITE, 'U', 0xf8, 0)
 
