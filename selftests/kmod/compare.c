@@ -69,6 +69,9 @@ static bool order_is_same(unsigned int i)
 	/* It sleeps, but that is nothing to the module. */
 	if (t->where == UF_READING && t->state != UFIBER_THREAD_BLOCKED)
 		SAME(uf_proc_syscall(thread[i].tid), SYS_read, "thread %u (id %u): call", i, t->id);
+	/* That its time is up shows in no state, but it does not sleep before. */
+	if (t->where == UF_WAITING && t->expired)
+		SAME(uf_proc_syscall(thread[i].tid), SYS_ioctl, "thread %u (id %u): call", i, t->id);
 	return true;
 }
 
@@ -332,7 +335,7 @@ static bool do_interrupt(unsigned int i)
 	__u32 id = any_id();
 
 	TELL("interrupt id %u", id);
-	called(uf_target_id(&d, UFIBER_IOC_INTERRUPT, id), uf_model_interrupt(&m, id));
+	called(uf_interrupt_id(&d, id), uf_model_interrupt(&m, id));
 	return true;
 }
 
