@@ -254,6 +254,51 @@ FIBER_TEST(pinned_by_attribute, SERVERS)
 	}
 }
 
+/* Though the others have nothing to do. */
+FIBER_TEST(pinned_beside_idle_servers, SERVERS)
+{
+	struct uf_attr attr = UF_ATTR_INIT;
+	struct pinned p = { .server = 1 };
+	struct uf_fiber *fiber[8];
+	int i;
+
+	attr.flags = UF_PINNED;
+	attr.server = 1;
+	for (i = 0; i < 8; i++)
+		ASSERT_EQ(0, uf_create(NULL, &fiber[i], &attr, stay, &p));
+	for (i = 0; i < 8; i++)
+		JOIN(fiber[i]);
+	EXPECT_EQ(0, p.away);
+}
+
+static void *note_server(void *sem)
+{
+	uf_sem_wait(sem);
+	return (void *)(intptr_t)uf_server_number();
+}
+
+/* In the run-next slot of a server that is busy for long; others look around. */
+FIBER_TEST(pinned_and_next, SERVERS)
+{
+	struct uf_sem sem = UF_SEM_INIT(0);
+	struct uf_attr attr = UF_ATTR_INIT;
+	struct uf_fiber *fiber;
+	uint64_t until;
+	void *server;
+
+	attr.flags = UF_PINNED;
+	attr.server = 2;
+	ASSERT_EQ(0, uf_pin(2));
+	ASSERT_EQ(0, uf_create(NULL, &fiber, &attr, note_server, &sem));
+	uf_yield();
+	uf_sem_post(&sem);
+	until = uf_now() + 30000000;
+	while (uf_now() < until)
+		;
+	ASSERT_EQ(0, uf_join(fiber, &server));
+	EXPECT_EQ((void *)2, server);
+}
+
 FIBER_TEST(pin_and_unpin, SERVERS)
 {
 	int i;
