@@ -156,6 +156,19 @@ static void module_cancel(struct uf_thread *t)
 	ioctl(t->rt->fd, UFIBER_IOC_WAKE, &wake);
 }
 
+/* It may have come back meanwhile, or have ended. */
+static void module_interrupt(struct uf_thread *t, uint64_t block)
+{
+	struct ufiber_interrupt args = {
+		.size = sizeof(args),
+		.flags = UFIBER_INTERRUPT_BLOCK,
+		.thread = t->id,
+		.block = block,
+	};
+
+	ioctl(t->rt->fd, UFIBER_IOC_INTERRUPT, &args);
+}
+
 const struct uf_backend uf_backend_module = {
 	.name = "module",
 	.setup = module_setup,
@@ -166,4 +179,5 @@ const struct uf_backend uf_backend_module = {
 	.standby = module_standby,
 	.acquire = module_acquire,
 	.cancel = module_cancel,
+	.interrupt = module_interrupt,
 };

@@ -57,6 +57,11 @@ static void none_nothing(struct uf_thread *t)
 	(void)t;
 }
 
+static void none_interrupt(struct uf_thread *t, uint64_t block)
+{
+	(void)t, (void)block;
+}
+
 const struct uf_backend uf_backend_none = {
 	.name = "none",
 	.setup = none_setup,
@@ -67,4 +72,5 @@ const struct uf_backend uf_backend_none = {
 	.standby = none_standby,
 	.acquire = none_nothing,
 	.cancel = none_nothing,
+	.interrupt = none_interrupt,
 };

@@ -51,6 +51,10 @@ static struct uf_fiber *make(struct uf_runtime *rt, const struct uf_attr *attr,
 	fiber->joining = false;
 	fiber->joiners = (struct uf_waitq){ 0 };
 	fiber->wait.state = UF_WAIT_NONE;
+	fiber->cancelled = 0;
+	fiber->shields = 0;
+	fiber->scope = NULL;
+	fiber->owner = NULL;
 	fiber->cleanups = NULL;
 	fiber->locals = NULL;
 	fiber->start = start;

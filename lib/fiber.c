@@ -29,7 +29,10 @@ static void be_over(struct uf_thread *t, struct uf_fiber *fiber)
 {
 	/* First, so that who joins it finds it gone. */
 	uf_count(uf_server(t)->ended);
-	publish_end(t, fiber);
+	if (unlikely(fiber->owner))
+		uf_scope_child_ends(t, fiber);
+	else
+		publish_end(t, fiber);
 	uf_runtime_fiber_ended(t->rt);
 }
 
@@ -170,6 +173,7 @@ enum uf_state uf_state(const struct uf_fiber *fiber)
 		return UF_STATE_RUNNING;
 	switch (READ_ONCE(fiber->wait.state)) {
 	case UF_WAITING:
+	case UF_WAITING_SHIELDED:
 	case UF_WAIT_IO:
 		return UF_STATE_WAITING;
 	default:

@@ -220,7 +220,7 @@ static bool is_needed(struct uf_runtime *rt, struct uf_server *s)
 {
 	return READ_ONCE(rt->stop) ||
 	       READ_ONCE(rt->shared_domain->nr_runnable) ||
-	       uf_inbox_has_some(s) || has_work(rt);
+	       READ_ONCE(s->cancel_ios) || uf_inbox_has_some(s) || has_work(rt);
 }
 
 /* In somebody's run-next slot a fiber waits since our last look; see sched.c. */

@@ -49,6 +49,7 @@ struct uf_thread;
 struct uf_server;
 struct uf_timer;
 struct uf_local;
+struct uf_io;
 
 /* A suspended execution: a fiber's, or a thread's own stack (its base). */
 struct uf_context {
@@ -101,7 +102,8 @@ struct uf_wait {
  * @class: which list of it (L of that).
  * @priority: 0 the highest to UF_PRIORITIES - 1; changed by itself (T).
  * @server: which server it is pinned to, or UFIBER_NONE (T).
- * @on_cpu: it runs, or is not switched away from yet; see sched.c (A).
+ * @on_cpu: the number of the thread, from 1, that it runs on or has not been
+ *	switched away from yet, or 0; see sched.c (A).
  * @rt: its runtime (C).
  * @wait: its wait, if it waits.
  * @guard: of its end: for the next four.
@@ -111,6 +113,14 @@ struct uf_wait {
  * @joiners: that one.
  * @parked: it has not been started yet (A).
  * @id: its identity (C).
+ * @cancelled: its waits are to end (A).
+ * @shields: but not now (T).
+ * @scope: the innermost scope that it is in, its own or its owner (T).
+ * @owner: the scope that owns it, or NULL (C).
+ * @sibling: next of that scope's fibers (its guard).
+ * @sibling_link: what points at this one there (its guard).
+ * @run: what it runs there, in place of @start (C).
+ * @io_server: whose ring has its request, while it waits for that.
  * @cleanups: to be called when it exits (T).
  * @locals: its values, or NULL (T).
  * @start: what it runs (C).
@@ -140,6 +150,14 @@ struct uf_fiber {
 	bool parked;
 	struct uf_waitq joiners;
 	uint64_t id;
+	uint32_t cancelled;
+	uint32_t shields;
+	struct uf_scope *scope;
+	struct uf_scope *owner;
+	struct uf_fiber *sibling;
+	struct uf_fiber **sibling_link;
+	int (*run)(void *arg);
+	uint32_t io_server;
 	struct uf_cleanup *cleanups;
 	struct uf_local *locals;
 	void *(*start)(void *arg);
@@ -273,10 +291,12 @@ enum uf_sleep_state {
  * @offered: it was offered to a RUNNABLE thread and has not run a queued fiber
  *	since (H).
  * @timers: sleeping fibers (L).
+ * @ios: requests in its ring (H).
  * @ring: its io_uring (H; the kernel's side is open to all, see uf_ring_wait()).
  * @sleep: enum uf_sleep_state (A).
  * @inbox: fibers made ready by those who do not hold it; a stack (A).
  * @pinned_inbox: the same, of fibers that are pinned to it (A).
+ * @cancel_ios: among @ios are some of cancelled fibers (A).
  * @seen: @switches when a thief looked last (thieves; a hint).
  */
 struct uf_server {
@@ -292,10 +312,12 @@ struct uf_server {
 	uint64_t look;
 	bool offered;
 	struct uf_timers timers;
+	struct uf_io *ios;
 	struct io_uring ring;
 	uint32_t sleep __cacheline_aligned;
 	struct uf_fiber *inbox;
 	struct uf_fiber *pinned_inbox;
+	uint32_t cancel_ios;
 	uint64_t seen;
 } __cacheline_aligned;
 
@@ -310,6 +332,7 @@ typedef void uf_after_fn(struct uf_thread *t, struct uf_fiber *prev);
  * @current: the fiber that it runs, NULL in its base context (T).
  * @kick: fibers were made ready in this critical section (T).
  * @searching: it holds the runtime's credit to search for work (T).
+ * @number: its own, from 1 (C).
  * @id: its number in the module, or its server's ("none") (C after start).
  * @prev: the fiber that is being switched away from, or NULL (T).
  * @after: what to do when it has been, or NULL (T).
@@ -322,6 +345,7 @@ struct uf_thread {
 	struct uf_fiber *current;
 	bool kick;
 	bool searching;
+	uint32_t number;
 	uint32_t id;
 	struct uf_fiber *prev;
 	uf_after_fn *after;
@@ -344,6 +368,7 @@ struct uf_thread {
  *	for one; wait for the next. Returns the server's number, or -ECANCELED.
  * @acquire: wait until the thread, which has lost its server, has one.
  * @cancel: end a thread's standby.
+ * @interrupt: end the call that a thread is blocked in, in that block.
  */
 struct uf_backend {
 	const char *name;
@@ -355,6 +380,7 @@ struct uf_backend {
 	int (*standby)(struct uf_thread *t);
 	void (*acquire)(struct uf_thread *t);
 	void (*cancel)(struct uf_thread *t);
+	void (*interrupt)(struct uf_thread *t, uint64_t block);
 };
 
 extern const struct uf_backend uf_backend_module;
@@ -489,6 +515,12 @@ void uf_serve(struct uf_thread *t);
 
 /* fiber.c */
 void uf_fiber_main(void *pass, void *arg);
+
+/* cancel.c */
+void uf_cancel_fiber(struct uf_thread *t, struct uf_fiber *fiber);
+
+/* scope.c */
+void uf_scope_child_ends(struct uf_thread *t, struct uf_fiber *fiber);
 
 /* local.c */
 void uf_locals_destroy(struct uf_fiber *self);

@@ -25,11 +25,13 @@ static unsigned int clamp_count(size_t count)
  */
 static struct io_uring_sqe *io_begin(struct uf_io *io, uint64_t deadline)
 {
-	unsigned int n = deadline == UF_FOREVER ? 1 : 2;
 	struct uf_thread *t = uf_enter();
+	unsigned int n;
 
 	if (!t)
 		return NULL;
+	io->deadline = uf_deadline(t->current, deadline);
+	n = io->deadline == UF_FOREVER ? 1 : 2;
 	while (unlikely(!uf_ring_reserve(t, uf_server(t), n)))
 		t = uf_requeue(t);
 	io->fiber = t->current;
@@ -37,42 +39,89 @@ static struct io_uring_sqe *io_begin(struct uf_io *io, uint64_t deadline)
 	return io_uring_get_sqe(&uf_server(t)->ring);
 }
 
-static void link_timeout(struct uf_io *io, struct io_uring *ring,
-			 uint64_t deadline)
+static void link_timeout(struct uf_io *io, struct io_uring *ring)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
 
-	io->ts.tv_sec = deadline / 1000000000;
-	io->ts.tv_nsec = deadline % 1000000000;
+	io->ts.tv_sec = io->deadline / 1000000000;
+	io->ts.tv_nsec = io->deadline % 1000000000;
 	io_uring_prep_link_timeout(sqe, &io->ts, IORING_TIMEOUT_ABS);
 	io_uring_sqe_set_data64(sqe, (uintptr_t)io | UF_IO_TIMER);
 }
 
 /*
- * A request that its timeout has stopped reports ECANCELED, or EINTR if it ran
- * in a worker; the timeout itself reports ECANCELED if it came to nothing.
+ * A request that its timeout, or a cancel, has stopped reports ECANCELED, or EINTR
+ * if it ran in a worker; the timeout itself reports ECANCELED if it came to nothing.
  */
-static bool timed_out(const struct uf_io *io, uint64_t deadline)
+static int result(const struct uf_io *io)
 {
-	return deadline != UF_FOREVER && io->timer_res != -ECANCELED &&
-	       (io->res == -ECANCELED || io->res == -EINTR);
+	if (likely(io->res != -ECANCELED && io->res != -EINTR))
+		return io->res;
+	if (io->deadline != UF_FOREVER && io->timer_res != -ECANCELED)
+		return -ETIMEDOUT;
+	return io->cancelling ? -ECANCELED : io->res;
+}
+
+/* Put it among the server's requests, where a cancel finds it. */
+static void list_io(struct uf_io *io, struct uf_server *s)
+{
+	io->cancelling = false;
+	io->next = s->ios;
+	io->link = &s->ios;
+	if (io->next)
+		io->next->link = &io->next;
+	s->ios = io;
 }
 
 /* Finish a call whose entry has been filled. */
-static int io_wait(struct uf_io *io, struct io_uring_sqe *sqe, uint64_t deadline)
+static int io_wait(struct uf_io *io, struct io_uring_sqe *sqe)
 {
 	struct uf_thread *t = uf_thread_self();
+	struct uf_server *s = uf_server(t);
+	struct uf_fiber *self = io->fiber;
 
 	io_uring_sqe_set_data(sqe, io);
-	if (deadline != UF_FOREVER) {
+	if (io->deadline != UF_FOREVER) {
 		sqe->flags |= IOSQE_IO_LINK;
-		link_timeout(io, &uf_server(t)->ring, deadline);
+		link_timeout(io, &s->ring);
 	}
-	WRITE_ONCE(io->fiber->wait.state, UF_WAIT_IO);
+	list_io(io, s);
+	self->io_server = s - t->rt->servers;
+	WRITE_ONCE(self->wait.state, UF_WAIT_IO);
+	if (uf_must_end(self))
+		WRITE_ONCE(s->cancel_ios, 1);
 	t = uf_park(t);
-	WRITE_ONCE(io->fiber->wait.state, UF_WAIT_NONE);
+	WRITE_ONCE(self->wait.state, UF_WAIT_NONE);
 	uf_leave(t);
-	return timed_out(io, deadline) ? -ETIMEDOUT : io->res;
+	return result(io);
+}
+
+/*
+ * Have the kernel cancel the requests of cancelled fibers. They have been queued
+ * before, so it finds them.
+ */
+void uf_io_cancel(struct uf_server *s)
+{
+	struct io_uring_sqe *sqe;
+	struct uf_io *io;
+
+	xchg(&s->cancel_ios, 0);
+	for (io = s->ios; io; io = io->next) {
+		if (!READ_ONCE(io->fiber->cancelled) || io->fiber->shields ||
+		    io->cancelling)
+			continue;
+		if (io_uring_sq_space_left(&s->ring) < 1)
+			uf_ring_submit(s);
+		sqe = io_uring_get_sqe(&s->ring);
+		if (!sqe) {
+			WRITE_ONCE(s->cancel_ios, 1);
+			return;
+		}
+		io_uring_prep_cancel(sqe, io, 0);
+		io_uring_sqe_set_data(sqe, NULL);
+		sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+		io->cancelling = true;
+	}
 }
 
 ssize_t uf_read_until(int fd, void *buf, size_t count, uint64_t deadline)
@@ -83,7 +132,7 @@ ssize_t uf_read_until(int fd, void *buf, size_t count, uint64_t deadline)
 	if (!sqe)
 		return -EPERM;
 	io_uring_prep_read(sqe, fd, buf, clamp_count(count), UF_IO_POSITION);
-	return io_wait(&io, sqe, deadline);
+	return io_wait(&io, sqe);
 }
 
 ssize_t uf_read(int fd, void *buf, size_t count)
@@ -99,7 +148,7 @@ ssize_t uf_write_until(int fd, const void *buf, size_t count, uint64_t deadline)
 	if (!sqe)
 		return -EPERM;
 	io_uring_prep_write(sqe, fd, buf, clamp_count(count), UF_IO_POSITION);
-	return io_wait(&io, sqe, deadline);
+	return io_wait(&io, sqe);
 }
 
 ssize_t uf_write(int fd, const void *buf, size_t count)
@@ -120,7 +169,7 @@ ssize_t uf_pread_until(int fd, void *buf, size_t count, off_t offset,
 	if (!sqe)
 		return -EPERM;
 	io_uring_prep_read(sqe, fd, buf, clamp_count(count), offset);
-	return io_wait(&io, sqe, deadline);
+	return io_wait(&io, sqe);
 }
 
 ssize_t uf_pread(int fd, void *buf, size_t count, off_t offset)
@@ -141,7 +190,7 @@ ssize_t uf_pwrite_until(int fd, const void *buf, size_t count, off_t offset,
 	if (!sqe)
 		return -EPERM;
 	io_uring_prep_write(sqe, fd, buf, clamp_count(count), offset);
-	return io_wait(&io, sqe, deadline);
+	return io_wait(&io, sqe);
 }
 
 ssize_t uf_pwrite(int fd, const void *buf, size_t count, off_t offset)
@@ -158,7 +207,7 @@ ssize_t uf_recv_until(int fd, void *buf, size_t len, int flags,
 	if (!sqe)
 		return -EPERM;
 	io_uring_prep_recv(sqe, fd, buf, clamp_count(len), flags);
-	return io_wait(&io, sqe, deadline);
+	return io_wait(&io, sqe);
 }
 
 ssize_t uf_recv(int fd, void *buf, size_t len, int flags)
@@ -175,7 +224,7 @@ ssize_t uf_send_until(int fd, const void *buf, size_t len, int flags,
 	if (!sqe)
 		return -EPERM;
 	io_uring_prep_send(sqe, fd, buf, clamp_count(len), flags);
-	return io_wait(&io, sqe, deadline);
+	return io_wait(&io, sqe);
 }
 
 ssize_t uf_send(int fd, const void *buf, size_t len, int flags)
@@ -192,7 +241,7 @@ int uf_accept_until(int fd, struct sockaddr *addr, socklen_t *addrlen,
 	if (!sqe)
 		return -EPERM;
 	io_uring_prep_accept(sqe, fd, addr, addrlen, flags);
-	return io_wait(&io, sqe, deadline);
+	return io_wait(&io, sqe);
 }
 
 int uf_accept(int fd, struct sockaddr *addr, socklen_t *addrlen, int flags)
@@ -209,7 +258,7 @@ int uf_connect_until(int fd, const struct sockaddr *addr, socklen_t addrlen,
 	if (!sqe)
 		return -EPERM;
 	io_uring_prep_connect(sqe, fd, addr, addrlen);
-	return io_wait(&io, sqe, deadline);
+	return io_wait(&io, sqe);
 }
 
 int uf_connect(int fd, const struct sockaddr *addr, socklen_t addrlen)
@@ -226,7 +275,7 @@ int uf_openat_until(int dfd, const char *path, int flags, mode_t mode,
 	if (!sqe)
 		return -EPERM;
 	io_uring_prep_openat(sqe, dfd, path, flags, mode);
-	return io_wait(&io, sqe, deadline);
+	return io_wait(&io, sqe);
 }
 
 int uf_openat(int dfd, const char *path, int flags, mode_t mode)
@@ -242,7 +291,7 @@ int uf_close_until(int fd, uint64_t deadline)
 	if (!sqe)
 		return -EPERM;
 	io_uring_prep_close(sqe, fd);
-	return io_wait(&io, sqe, deadline);
+	return io_wait(&io, sqe);
 }
 
 int uf_close(int fd)
@@ -258,7 +307,7 @@ int uf_fsync_until(int fd, uint64_t deadline)
 	if (!sqe)
 		return -EPERM;
 	io_uring_prep_fsync(sqe, fd, 0);
-	return io_wait(&io, sqe, deadline);
+	return io_wait(&io, sqe);
 }
 
 int uf_fsync(int fd)
@@ -275,7 +324,7 @@ int uf_statx_until(int dfd, const char *path, int flags, unsigned int mask,
 	if (!sqe)
 		return -EPERM;
 	io_uring_prep_statx(sqe, dfd, path, flags, mask, stx);
-	return io_wait(&io, sqe, deadline);
+	return io_wait(&io, sqe);
 }
 
 int uf_statx(int dfd, const char *path, int flags, unsigned int mask,

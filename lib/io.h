@@ -7,20 +7,28 @@
 
 /**
  * struct uf_io - an IO call under way, on its fiber's stack
+ * @next: of its server's.
+ * @link: what points at this one there.
+ * @cancelling: the kernel has been asked to cancel it.
  * @fiber: who waits.
  * @pending: completions still to come; the fiber goes on after the last.
  * @res: the operation's result.
  * @timer_res: its linked timeout's.
- * @ts: when that is due.
+ * @deadline: when that is due, or UF_FOREVER: there is none.
+ * @ts: the same.
  *
  * A completion's user data is its address, with UF_IO_TIMER set for the linked
  * timeout's, or NULL for one that has only to end a sleep.
  */
 struct uf_io {
+	struct uf_io *next;
+	struct uf_io **link;
+	bool cancelling;
 	struct uf_fiber *fiber;
 	unsigned int pending;
 	int res;
 	int timer_res;
+	uint64_t deadline;
 	struct __kernel_timespec ts;
 };
 
@@ -37,8 +45,15 @@ static inline void uf_io_complete(struct uf_thread *t,
 		io->timer_res = cqe->res;
 	else
 		io->res = cqe->res;
-	if (!--io->pending)
-		uf_ready(t, io->fiber, UF_WOKEN_BY_IO);
+	if (--io->pending)
+		return;
+	*io->link = io->next;
+	if (io->next)
+		io->next->link = io->link;
+	uf_ready(t, io->fiber, UF_WOKEN_BY_IO);
 }
+
+/* io.c */
+void uf_io_cancel(struct uf_server *s);
 
 #endif /* UF_IO_H */

@@ -5,6 +5,7 @@
  * something else than running a fiber is to be done.
  */
 #include "inbox.h"
+#include "io.h"
 #include "runq.h"
 
 /* Fibers run between two looks at the ring and the timers. */
@@ -17,6 +18,8 @@
 static void do_chores(struct uf_thread *t, struct uf_server *s)
 {
 	uf_timers_run(t, s);
+	if (unlikely(READ_ONCE(s->cancel_ios)))
+		uf_io_cancel(s);
 	uf_ring_submit(s);
 	uf_ring_reap(t, s);
 }
@@ -108,7 +111,7 @@ static inline struct uf_thread *switch_to(struct uf_thread *t,
 	t->prev = self;
 	t->current = next;
 	if (likely(next)) {
-		WRITE_ONCE(next->on_cpu, 1);
+		WRITE_ONCE(next->on_cpu, t->number);
 		to = &next->ctx;
 	}
 	t = switch_context(t, &self->ctx, to);
@@ -421,7 +424,7 @@ static void run(struct uf_thread *t, struct uf_fiber *fiber)
 {
 	t->prev = NULL;
 	t->current = fiber;
-	WRITE_ONCE(fiber->on_cpu, 1);
+	WRITE_ONCE(fiber->on_cpu, t->number);
 	switch_context(t, &t->base, &fiber->ctx);
 	finish_switch(t);
 }

@@ -71,6 +71,7 @@ static int spawn(struct uf_runtime *rt)
 	int error;
 
 	t->rt = rt;
+	t->number = rt->nr_threads + 1;
 	t->id = UFIBER_NONE;
 	error = pthread_attr_init(&attr);
 	if (error)

@@ -155,7 +155,8 @@ int uf_sleep_until(uint64_t deadline)
 	else
 		error = uf_wait_end(&t, uf_wait_begin(t, NULL), deadline);
 	uf_leave(t);
-	return error == -ETIMEDOUT ? 0 : error;
+	/* It can have been a scope's deadline. */
+	return error == -ETIMEDOUT && deadline <= uf_now() ? 0 : error;
 }
 
 int uf_sleep(uint64_t ns)

@@ -82,7 +82,8 @@ struct uf_wait *uf_wait_begin(struct uf_thread *t, struct uf_wait *own)
 
 	wait->fiber = t ? t->current : NULL;
 	wait->error = 0;
-	WRITE_ONCE(wait->state, UF_WAITING);
+	WRITE_ONCE(wait->state,
+		   t && t->current->shields ? UF_WAITING_SHIELDED : UF_WAITING);
 	return wait;
 }
 
@@ -125,7 +126,7 @@ static void sleep_until(struct uf_wait *wait, uint64_t deadline)
 	uint32_t state;
 
 	while ((state = smp_load_acquire(&wait->state)) != UF_DONE) {
-		uint64_t until = state == UF_WAITING ? deadline : UF_FOREVER;
+		uint64_t until = state == UF_CLAIMED ? UF_FOREVER : deadline;
 
 		if (uf_futex_wait_until(&wait->state, state, until) !=
 			    -ETIMEDOUT ||
@@ -147,10 +148,12 @@ static void sleep_until(struct uf_wait *wait, uint64_t deadline)
  */
 int uf_wait_end(struct uf_thread **t, struct uf_wait *wait, uint64_t deadline)
 {
-	if (*t)
-		park_until(t, wait, deadline);
-	else
+	if (!*t)
 		sleep_until(wait, deadline);
+	else if (uf_must_end(wait->fiber) && uf_wait_claim(wait))
+		wait->error = -ECANCELED;
+	else
+		park_until(t, wait, uf_deadline(wait->fiber, deadline));
 	WRITE_ONCE(wait->state, UF_WAIT_NONE);
 	return wait->error;
 }

@@ -29,6 +29,7 @@ enum uf_wait_state {
 	UF_WAIT_NONE,
 	UF_WAIT_IO, /* for a request of the ring: nobody else may end it */
 	UF_WAITING,
+	UF_WAITING_SHIELDED, /* no cancel may end it */
 	UF_CLAIMED,
 	UF_DONE,
 };
@@ -68,8 +69,30 @@ static inline bool uf_waitq_empty(const struct uf_waitq *queue)
 /* Win the right to end a wait. */
 static inline bool uf_wait_claim(struct uf_wait *wait)
 {
-	return READ_ONCE(wait->state) == UF_WAITING &&
-	       cmpxchg(&wait->state, UF_WAITING, UF_CLAIMED) == UF_WAITING;
+	uint32_t state = READ_ONCE(wait->state);
+
+	return (state == UF_WAITING || state == UF_WAITING_SHIELDED) &&
+	       cmpxchg(&wait->state, state, UF_CLAIMED) == state;
+}
+
+/*
+ * Is the calling fiber, whose wait has begun, to end it? Who cancels it sets the
+ * flag, has a heavy barrier and looks at the wait: one of the two sees the other.
+ */
+static inline bool uf_must_end(const struct uf_fiber *self)
+{
+	uf_light_mb();
+	return unlikely(READ_ONCE(self->cancelled)) && !self->shields;
+}
+
+/* The earlier of a wait's deadline and the scopes'. */
+static inline uint64_t uf_deadline(const struct uf_fiber *self,
+				   uint64_t deadline)
+{
+	if (likely(!self->scope) || self->shields ||
+	    self->scope->deadline >= deadline)
+		return deadline;
+	return self->scope->deadline;
 }
 
 #endif /* UF_WAIT_H */

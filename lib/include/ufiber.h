@@ -24,6 +24,8 @@
  *    "May switch": the fiber may park, other fibers run meanwhile, and the
  *    fiber may go on on another thread. So keep no pointer to thread-local data
  *    (errno included) across such a call.
+ *  - A call that has to wait returns -ECANCELED if its fiber has been cancelled
+ *    (uf_cancel()), and -ETIMEDOUT at the deadline of a scope that it is in.
  *  - Pointers must be valid, unless NULL is said to be allowed.
  *  - No function may be called from a signal handler. A handler may run on a
  *    fiber's stack, or on that of any thread of a runtime.
@@ -38,6 +40,7 @@
 #include <ufiber/fiber.h>
 #include <ufiber/io.h>
 #include <ufiber/runtime.h>
+#include <ufiber/scope.h>
 #include <ufiber/sync.h>
 #include <ufiber/time.h>
 

@@ -17,6 +17,15 @@ struct uf_fiber;
 /* A deadline that never comes. */
 #define UF_FOREVER UINT64_MAX
 
+/* Somebody who waits, on the own stack. */
+struct uf_waiter;
+
+/* Those that wait, first come first served. Private. */
+struct uf_waitq {
+	struct uf_waiter *head;
+	struct uf_waiter *tail;
+};
+
 #ifdef __cplusplus
 }
 #endif

@@ -9,15 +9,6 @@
 extern "C" {
 #endif
 
-/* Somebody who waits, on the own stack. */
-struct uf_waiter;
-
-/* Those that wait, first come first served. Private. */
-struct uf_waitq {
-	struct uf_waiter *head;
-	struct uf_waiter *tail;
-};
-
 /**
  * struct uf_mutex - a mutual exclusion lock
  *
