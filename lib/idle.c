@@ -11,7 +11,7 @@
  *	sleeper (uf_idle)			waker (uf_kick)
  *	S1  sleep = ASLEEP, nr_asleep++		W1  push the fiber
  *	S2  full barrier (owner -> POLLING)	W2  full barrier
- *	S3  look into all run queues		W3  read nr_asleep
+ *	S3  look into all queues, inboxes	W3  read nr_asleep
  *	S4  sleep if they are empty		W4  wake one if it is not 0
  *
  * If S3 misses the push, then W1 comes after S3, so W3 comes after S1 and sees
