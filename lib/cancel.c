@@ -56,7 +56,7 @@ void uf_cancel_fiber(struct uf_thread *t, struct uf_fiber *fiber)
 	case UF_WAITING:
 		if (cmpxchg(&wait->state, UF_WAITING, UF_CLAIMED) == UF_WAITING) {
 			wait->error = -ECANCELED;
-			uf_ready(t, fiber, UF_WOKEN_BY_FIBER);
+			uf_ready(t, fiber, UF_WHY_WOKEN);
 		}
 		break;
 	case UF_WAIT_IO:

@@ -97,5 +97,7 @@ int uf_config_read(struct uf_config *out, const struct uf_config *config)
 	if (!out->backend)
 		out->backend = getenv("UFIBER_BACKEND");
 	error = check_servers(out);
-	return error ? error : check_stack(out);
+	if (!error)
+		error = check_stack(out);
+	return error ? error : uf_policy_check(out->policy);
 }

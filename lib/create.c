@@ -55,6 +55,7 @@ static struct uf_fiber *make(struct uf_runtime *rt, const struct uf_attr *attr,
 	fiber->shields = 0;
 	fiber->scope = NULL;
 	fiber->owner = NULL;
+	fiber->words = (struct uf_policy_words){ 0 };
 	fiber->cleanups = NULL;
 	fiber->locals = NULL;
 	fiber->start = start;
@@ -84,7 +85,7 @@ static void be_born(struct uf_thread *t, struct uf_fiber *fiber)
 		fetch_add(&fiber->rt->created, 1);
 	}
 	if (!fiber->parked)
-		uf_ready(t, fiber, UF_CREATED);
+		uf_ready(t, fiber, UF_WHY_CREATED);
 }
 
 static int check(struct uf_runtime **rt, struct uf_attr *values,
@@ -165,7 +166,7 @@ int uf_start(struct uf_fiber *fiber)
 	if (!cmpxchg(&fiber->parked, true, false))
 		return -EINVAL;
 	t = uf_enter();
-	uf_ready(t, fiber, UF_CREATED);
+	uf_ready(t, fiber, UF_WHY_CREATED);
 	uf_leave(t);
 	return 0;
 }

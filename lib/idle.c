@@ -65,6 +65,8 @@ static bool has_work(struct uf_runtime *rt)
 {
 	unsigned int i;
 
+	if (unlikely(rt->policy))
+		return uf_policy_has_work(rt, NULL);
 	for (i = 0; i < rt->nr_servers; i++)
 		if (uf_runq_stealable(&rt->servers[i].runq) ||
 		    READ_ONCE(rt->servers[i].inbox))
@@ -220,7 +222,8 @@ static bool is_needed(struct uf_runtime *rt, struct uf_server *s)
 {
 	return READ_ONCE(rt->stop) ||
 	       READ_ONCE(rt->shared_domain->nr_runnable) ||
-	       READ_ONCE(s->cancel_ios) || uf_inbox_has_some(s) || has_work(rt);
+	       READ_ONCE(s->cancel_ios) || uf_inbox_has_some(s) ||
+	       (unlikely(rt->policy) ? uf_policy_has_work(rt, s) : has_work(rt));
 }
 
 /* In somebody's run-next slot a fiber waits since our last look; see sched.c. */
@@ -280,6 +283,8 @@ static void sleep_polling(struct uf_runtime *rt, struct uf_server *s)
 	uint64_t deadline = uf_timers_next(s);
 	uint64_t look = look_around_at(rt, s);
 
+	if (unlikely(rt->policy))
+		uf_policy_idle(rt, s);
 	if (!is_needed(rt, s)) /* S3 */
 		uf_ring_wait(s, look < deadline ? look : deadline); /* S4 */
 }

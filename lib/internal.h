@@ -121,6 +121,7 @@ struct uf_wait {
  * @sibling_link: what points at this one there (its guard).
  * @run: what it runs there, in place of @start (C).
  * @io_server: whose ring has its request, while it waits for that.
+ * @words: the policy's, if there is one.
  * @cleanups: to be called when it exits (T).
  * @locals: its values, or NULL (T).
  * @start: what it runs (C).
@@ -158,6 +159,7 @@ struct uf_fiber {
 	struct uf_fiber **sibling_link;
 	int (*run)(void *arg);
 	uint32_t io_server;
+	struct uf_policy_words words;
 	struct uf_cleanup *cleanups;
 	struct uf_local *locals;
 	void *(*start)(void *arg);
@@ -291,6 +293,8 @@ enum uf_sleep_state {
  * @offered: it was offered to a RUNNABLE thread and has not run a queued fiber
  *	since (H).
  * @timers: sleeping fibers (L).
+ * @holder: for a policy: the number of the thread that served it last (H).
+ * @running: for a policy: the identity of the fiber that runs on it, or 0 (H).
  * @ios: requests in its ring (H).
  * @ring: its io_uring (H; the kernel's side is open to all, see uf_ring_wait()).
  * @sleep: enum uf_sleep_state (A).
@@ -312,6 +316,8 @@ struct uf_server {
 	uint64_t look;
 	bool offered;
 	struct uf_timers timers;
+	uint32_t holder;
+	uint64_t running;
 	struct uf_io *ios;
 	struct io_uring ring;
 	uint32_t sleep __cacheline_aligned;
@@ -330,6 +336,7 @@ typedef void uf_after_fn(struct uf_thread *t, struct uf_fiber *prev);
  * @shared: what it shares with the module (C after start).
  * @rt: its runtime (C).
  * @current: the fiber that it runs, NULL in its base context (T).
+ * @blocks: its count of blocks when a policy was told last (T).
  * @kick: fibers were made ready in this critical section (T).
  * @searching: it holds the runtime's credit to search for work (T).
  * @number: its own, from 1 (C).
@@ -343,6 +350,7 @@ struct uf_thread {
 	struct ufiber_shared_thread *shared;
 	struct uf_runtime *rt;
 	struct uf_fiber *current;
+	uint64_t blocks;
 	bool kick;
 	bool searching;
 	uint32_t number;
@@ -402,6 +410,9 @@ struct uf_doorbell {
 /**
  * struct uf_runtime - a runtime
  * @backend: how its threads get servers (C).
+ * @policy: the user's, or NULL: stealing (C).
+ * @policy_memory: its memory, with the next one in front (C).
+ * @of_server: where in that each server's is (C).
  * @nr_servers: (C).
  * @max_threads: (C).
  * @stack_size: a fiber's by default (C).
@@ -432,6 +443,9 @@ struct uf_doorbell {
  */
 struct uf_runtime {
 	const struct uf_backend *backend;
+	const struct uf_policy *policy;
+	void *policy_memory;
+	void **of_server;
 	unsigned int nr_servers;
 	unsigned int max_threads;
 	size_t stack_size;
@@ -497,13 +511,6 @@ void uf_wake(struct uf_runtime *rt, struct uf_thread *t, struct uf_server *s);
 void uf_recall(struct uf_thread *t, struct uf_server *s);
 void uf_search_end(struct uf_runtime *rt, struct uf_thread *t);
 
-/* What has made a fiber ready. */
-enum uf_why {
-	UF_WOKEN_BY_FIBER,
-	UF_WOKEN_BY_IO,
-	UF_CREATED,
-};
-
 /* sched.c */
 void uf_leave_kick(struct uf_thread *t);
 void uf_ready(struct uf_thread *t, struct uf_fiber *fiber, enum uf_why why);
@@ -515,6 +522,18 @@ void uf_serve(struct uf_thread *t);
 
 /* fiber.c */
 void uf_fiber_main(void *pass, void *arg);
+
+/* policy.c */
+int uf_policy_check(const struct uf_policy *policy);
+int uf_policy_setup(struct uf_runtime *rt, const struct uf_policy *policy);
+void uf_policy_ready(struct uf_runtime *rt, struct uf_thread *t,
+		     struct uf_fiber *fiber, enum uf_why why);
+void uf_policy_parks(struct uf_thread *t, struct uf_server *s);
+struct uf_fiber *uf_policy_pick(struct uf_thread *t, struct uf_server *s);
+bool uf_policy_has_work(struct uf_runtime *rt, struct uf_server *s);
+void uf_policy_taken(struct uf_thread *t, struct uf_server *s);
+void uf_policy_idle(struct uf_runtime *rt, struct uf_server *s);
+void uf_policy_tick(struct uf_runtime *rt, struct uf_server *s);
 
 /* cancel.c */
 void uf_cancel_fiber(struct uf_thread *t, struct uf_fiber *fiber);

@@ -50,7 +50,7 @@ static inline void uf_io_complete(struct uf_thread *t,
 	*io->link = io->next;
 	if (io->next)
 		io->next->link = io->link;
-	uf_ready(t, io->fiber, UF_WOKEN_BY_IO);
+	uf_ready(t, io->fiber, UF_WHY_IO);
 }
 
 /* io.c */

@@ -153,6 +153,7 @@ static void free_runtime(struct uf_runtime *rt)
 	if (!rt)
 		return;
 	pthread_mutex_destroy(&rt->doorbell.lock);
+	free(rt->policy_memory);
 	free(rt->threads);
 	free(rt->servers);
 	free(rt);
@@ -203,12 +204,14 @@ static void stop(struct uf_runtime *rt)
 		rt->backend->teardown(rt);
 }
 
-static int start(struct uf_runtime *rt, const char *backend)
+static int start(struct uf_runtime *rt, const struct uf_config *config)
 {
-	int error = choose_backend(rt, backend);
+	int error = choose_backend(rt, config->backend);
 
 	if (!error)
 		error = create_rings(rt);
+	if (!error)
+		error = uf_policy_setup(rt, config->policy);
 	if (!error)
 		error = uf_threads_start(rt);
 	return error;
@@ -230,7 +233,7 @@ int uf_runtime_create(struct uf_runtime **rt, const struct uf_config *config)
 	new = alloc_runtime(&values);
 	if (!new)
 		return uf_fail(-ENOMEM, "out of memory");
-	error = start(new, values.backend);
+	error = start(new, &values);
 	if (error) {
 		stop(new);
 		free_runtime(new);

@@ -89,8 +89,11 @@ void uf_arrive(struct uf_thread *t)
 	finish_switch(t);
 	s = uf_server(t);
 	uf_count(s->switches);
-	if (unlikely(s->switches % UF_CHORES_EVERY == 0))
-		do_chores(t, s);
+	if (likely(s->switches % UF_CHORES_EVERY))
+		return;
+	do_chores(t, s);
+	if (unlikely(t->rt->policy))
+		uf_policy_tick(t->rt, s);
 }
 
 /* Something that only the base context does: offer the server, call back. */
@@ -119,6 +122,20 @@ static inline struct uf_thread *switch_to(struct uf_thread *t,
 	return t;
 }
 
+/* The next fiber of this server, or NULL. */
+static inline struct uf_fiber *take(struct uf_thread *t, struct uf_server *s)
+{
+	struct uf_fiber *fiber;
+
+	if (unlikely(t->rt->policy))
+		return uf_policy_pick(t, s);
+	uf_inbox_empty(s);
+	uf_bias_lock(&s->runq.lock);
+	fiber = uf_runq_take(&s->runq);
+	uf_bias_unlock(&s->runq.lock);
+	return fiber;
+}
+
 /**
  * uf_park - switch away from the calling fiber
  * @t: the calling thread, in the critical section.
@@ -133,12 +150,10 @@ struct uf_thread *uf_park(struct uf_thread *t)
 	struct uf_server *s = uf_server(t);
 	struct uf_fiber *next = NULL;
 
-	uf_inbox_empty(s);
-	if (likely(!base_is_needed(t, s))) {
-		uf_bias_lock(&s->runq.lock);
-		next = uf_runq_take(&s->runq);
-		uf_bias_unlock(&s->runq.lock);
-	}
+	if (unlikely(t->rt->policy))
+		uf_policy_parks(t, s);
+	if (likely(!base_is_needed(t, s)))
+		next = take(t, s);
 	return switch_to(t, next);
 }
 
@@ -153,7 +168,22 @@ static inline bool is_misplaced(const struct uf_thread *t,
 
 void uf_move(struct uf_thread *t, struct uf_fiber *fiber)
 {
-	uf_ready(t, fiber, UF_CREATED);
+	uf_ready(t, fiber, UF_WHY_CREATED);
+}
+
+/* A policy may give it to anybody, so it must have been switched away from. */
+static void yield_to_policy(struct uf_thread *t, struct uf_fiber *fiber)
+{
+	uf_policy_ready(t->rt, t, fiber, UF_WHY_YIELDED);
+}
+
+/* Would a fiber that yields let another one run? */
+static inline bool others_are_ready(struct uf_thread *t, struct uf_server *s)
+{
+	if (unlikely(t->rt->policy))
+		return uf_policy_has_work(t->rt, s);
+	uf_inbox_empty(s);
+	return !uf_runq_empty(&s->runq);
 }
 
 /**
@@ -168,6 +198,10 @@ struct uf_thread *uf_requeue(struct uf_thread *t)
 	struct uf_runq *q = &s->runq;
 	struct uf_fiber *next = NULL;
 
+	if (unlikely(t->rt->policy)) {
+		t->after = yield_to_policy;
+		return uf_park(t);
+	}
 	if (is_misplaced(t, s)) {
 		t->after = uf_move;
 		return uf_park(t);
@@ -248,11 +282,9 @@ void uf_yield(void)
 	if (!t)
 		return;
 	s = uf_server(t);
-	uf_inbox_empty(s);
-	if (unlikely(uf_runq_empty(&s->runq)))
+	if (unlikely(!others_are_ready(t, s)))
 		do_chores(t, s);
-	if (!uf_runq_empty(&s->runq) || base_is_needed(t, s) ||
-	    is_misplaced(t, s))
+	if (others_are_ready(t, s) || base_is_needed(t, s) || is_misplaced(t, s))
 		t = uf_requeue(t);
 	uf_leave(t);
 }
@@ -309,6 +341,10 @@ void uf_ready(struct uf_thread *t, struct uf_fiber *fiber, enum uf_why why)
 
 	if (unlikely(smp_load_acquire(&fiber->on_cpu)))
 		wait_until_off_cpu(fiber);
+	if (unlikely(fiber->rt->policy)) {
+		uf_policy_ready(fiber->rt, t, fiber, why);
+		return;
+	}
 	if (unlikely(!t || t->rt != fiber->rt)) {
 		uf_inbox_put(fiber->rt, NULL, fiber);
 		return;
@@ -317,10 +353,10 @@ void uf_ready(struct uf_thread *t, struct uf_fiber *fiber, enum uf_why why)
 	if (unlikely(fiber->server != UFIBER_NONE &&
 		     fiber->server != s - t->rt->servers))
 		uf_inbox_put(t->rt, t, fiber);
-	else if (why == UF_WOKEN_BY_FIBER)
+	else if (why == UF_WHY_WOKEN)
 		make_next(t, s, fiber);
 	else
-		make_ready(t, s, fiber, why == UF_WOKEN_BY_IO);
+		make_ready(t, s, fiber, why == UF_WHY_IO);
 }
 
 void uf_leave_kick(struct uf_thread *t)
@@ -389,28 +425,17 @@ static void end_search(struct uf_thread *t, bool found)
 	uf_search_end(rt, t);
 }
 
-static struct uf_fiber *take(struct uf_server *s)
-{
-	struct uf_fiber *fiber;
-
-	uf_inbox_empty(s);
-	uf_bias_lock(&s->runq.lock);
-	fiber = uf_runq_take(&s->runq);
-	uf_bias_unlock(&s->runq.lock);
-	return fiber;
-}
-
 /* The next fiber to run, looked for everywhere; NULL if there is none. */
 static struct uf_fiber *find(struct uf_thread *t, struct uf_server *s)
 {
-	struct uf_fiber *fiber = take(s);
+	struct uf_fiber *fiber = take(t, s);
 
 	if (!fiber) {
 		do_chores(t, s);
-		fiber = take(s);
+		fiber = take(t, s);
 	}
-	if (!fiber && steal(t->rt, s))
-		fiber = take(s);
+	if (!fiber && !t->rt->policy && steal(t->rt, s))
+		fiber = take(t, s);
 
 	/* One will run here at once; what remains is for others. */
 	t->kick = false;
@@ -426,6 +451,7 @@ static void run(struct uf_thread *t, struct uf_fiber *fiber)
 	t->current = fiber;
 	WRITE_ONCE(fiber->on_cpu, t->number);
 	switch_context(t, &t->base, &fiber->ctx);
+	uf_server(t)->running = 0;
 	finish_switch(t);
 }
 
@@ -480,6 +506,8 @@ static void keep_standby(struct uf_thread *t)
  */
 void uf_serve(struct uf_thread *t)
 {
+	if (unlikely(t->rt->policy))
+		uf_policy_taken(t, uf_server(t));
 	do {
 		if (READ_ONCE(t->rt->stop))
 			return;

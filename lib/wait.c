@@ -91,7 +91,7 @@ struct uf_wait *uf_wait_begin(struct uf_thread *t, struct uf_wait *own)
 void uf_wait_wake(struct uf_thread *t, struct uf_wait *wait)
 {
 	if (likely(wait->fiber)) {
-		uf_ready(t, wait->fiber, UF_WOKEN_BY_FIBER);
+		uf_ready(t, wait->fiber, UF_WHY_WOKEN);
 		return;
 	}
 	smp_store_release(&wait->state, UF_DONE);
@@ -106,7 +106,7 @@ static void fire(struct uf_thread *t, struct uf_timer *timer)
 	if (!uf_wait_claim(wait))
 		return;
 	wait->error = -ETIMEDOUT;
-	uf_ready(t, wait->fiber, UF_WOKEN_BY_IO);
+	uf_ready(t, wait->fiber, UF_WHY_IO);
 }
 
 static void park_until(struct uf_thread **t, struct uf_wait *wait,

@@ -9,6 +9,8 @@
 extern "C" {
 #endif
 
+struct uf_policy;
+
 /**
  * struct uf_config - what a runtime is made of
  * @size: sizeof(struct uf_config).
@@ -24,6 +26,8 @@ extern "C" {
  *	UFIBER_BACKEND if it is set, else the best that works here; that is
  *	"none", without a word, if /dev/ufiber is not there or may not be
  *	opened. uf_runtime_backend() tells.
+ * @policy: which ready fiber runs next, see ufiber/policy.h; NULL means the
+ *	built-in work stealing. It must stay as long as the runtime.
  */
 struct uf_config {
 	size_t size;
@@ -32,6 +36,7 @@ struct uf_config {
 	size_t stack_size;
 	unsigned int ring_entries;
 	const char *backend;
+	const struct uf_policy *policy;
 };
 
 #define UF_STACK_MIN ((size_t)16384)
