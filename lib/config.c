@@ -13,6 +13,7 @@
 #define UF_STACK_SIZE ((size_t)65536)
 #define UF_RING_ENTRIES 256U
 #define UF_BLOCKED_THREADS 256U
+#define UF_OFFLOAD_THREADS 64U
 
 static __thread char error_text[256];
 
@@ -96,6 +97,12 @@ int uf_config_read(struct uf_config *out, const struct uf_config *config)
 		out->ring_entries = UF_RING_ENTRIES;
 	if (!out->backend)
 		out->backend = getenv("UFIBER_BACKEND");
+	if (!out->offload_threads)
+		out->offload_threads = UF_OFFLOAD_THREADS;
+	if (out->offload_threads > UFIBER_MAX_THREADS)
+		return uf_fail(-EINVAL,
+			       "config.offload_threads is %u: at most %u",
+			       out->offload_threads, UFIBER_MAX_THREADS);
 	error = check_servers(out);
 	if (!error)
 		error = check_stack(out);

@@ -39,6 +39,7 @@
 #include "bias.h"
 #include "cpu.h"
 #include "membarrier.h"
+#include "offload.h"
 #include "sanitizer.h"
 #include "switch.h"
 
@@ -425,6 +426,7 @@ struct uf_doorbell {
  * @shared_size: bytes of it.
  * @fd: the domain ("module") (C).
  * @doorbell: see there.
+ * @offload: see there.
  * @stacks: see there.
  * @users: threads of others that are making a fiber ready; a futex (A).
  * @draining: somebody waits for the last fiber's end (A).
@@ -458,6 +460,7 @@ struct uf_runtime {
 	size_t shared_size;
 	int fd;
 	struct uf_doorbell doorbell;
+	struct uf_offload offload;
 	struct uf_stacks stacks __cacheline_aligned;
 	uint32_t users __cacheline_aligned;
 	uint32_t draining;

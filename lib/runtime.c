@@ -152,6 +152,7 @@ static void free_runtime(struct uf_runtime *rt)
 {
 	if (!rt)
 		return;
+	uf_offload_stop(&rt->offload);
 	pthread_mutex_destroy(&rt->doorbell.lock);
 	free(rt->policy_memory);
 	free(rt->threads);
@@ -175,6 +176,10 @@ static struct uf_runtime *alloc_runtime(const struct uf_config *config)
 	if (!rt)
 		return NULL;
 	uf_membarrier_init();
+	if (uf_offload_init(&rt->offload, config->offload_threads)) {
+		free(rt);
+		return NULL;
+	}
 	pthread_mutex_init(&rt->doorbell.lock, NULL);
 	rt->fd = -1;
 	rt->nr_servers = config->servers;

@@ -39,6 +39,7 @@
 
 #include <ufiber/fiber.h>
 #include <ufiber/io.h>
+#include <ufiber/offload.h>
 #include <ufiber/policy.h>
 #include <ufiber/runtime.h>
 #include <ufiber/scope.h>

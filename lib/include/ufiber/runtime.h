@@ -26,6 +26,8 @@ struct uf_policy;
  *	UFIBER_BACKEND if it is set, else the best that works here; that is
  *	"none", without a word, if /dev/ufiber is not there or may not be
  *	opened. uf_runtime_backend() tells.
+ * @offload_threads: most threads for uf_offload(); up to 32768; 0 means 64. They
+ *	are started as they are needed.
  * @policy: which ready fiber runs next, see ufiber/policy.h; NULL means the
  *	built-in work stealing. It must stay as long as the runtime.
  */
@@ -36,6 +38,7 @@ struct uf_config {
 	size_t stack_size;
 	unsigned int ring_entries;
 	const char *backend;
+	unsigned int offload_threads;
 	const struct uf_policy *policy;
 };
 
