@@ -134,6 +134,7 @@ struct uf_fiber *uf_policy_pick(struct uf_thread *t, struct uf_server *s)
 	fiber = t->rt->policy->pick(&place);
 	s->holder = t->number;
 	s->running = fiber ? fiber->id : 0;
+	/* cppcheck-suppress returnDanglingLifetime; it is not of @place */
 	return fiber;
 }
 
