@@ -63,14 +63,11 @@ static int check_servers(struct uf_config *c)
 
 static int check_stack(struct uf_config *c)
 {
-	size_t page = sysconf(_SC_PAGESIZE);
-
 	if (!c->stack_size)
 		c->stack_size = UF_STACK_SIZE;
 	if (c->stack_size < UF_STACK_MIN || c->stack_size > SIZE_MAX / 2)
 		return uf_fail(-EINVAL, "config.stack_size is %zu: at least %zu",
 			       c->stack_size, UF_STACK_MIN);
-	c->stack_size = (c->stack_size + page - 1) & -page;
 	return 0;
 }
 

@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "stack.h"
 #include "wait.h"
 
-#define UF_ATTR_FLAGS (UF_DETACHED | UF_PINNED | UF_PARKED)
+#define UF_ATTR_FLAGS \
+	(UF_DETACHED | UF_PINNED | UF_PARKED | UF_CLEAN_STACK)
 
 /* Identities that a server takes at once. */
 #define UF_IDS 256
@@ -39,6 +41,8 @@ static struct uf_fiber *make(struct uf_runtime *rt, const struct uf_attr *attr,
 
 	if (!fiber)
 		return NULL;
+	if (attr->flags & UF_CLEAN_STACK)
+		uf_stack_clean(fiber);
 	fiber->rt = rt;
 	fiber->queue = NULL;
 	fiber->priority = uf_priority_level(attr->priority);
@@ -111,7 +115,7 @@ int uf_create(struct uf_runtime *rt, struct uf_fiber **fiber,
 	error = check(&rt, &values, attr, start);
 	if (error)
 		return error;
-	if (!fiber && values.flags != UF_DETACHED)
+	if (!fiber && (values.flags & (UF_DETACHED | UF_PARKED)) != UF_DETACHED)
 		return -EINVAL;
 	new = make(rt, &values, start, arg);
 	if (!new)
@@ -129,7 +133,7 @@ static void free_all(struct uf_fiber **fibers, size_t n)
 	struct uf_thread *t = uf_enter();
 
 	while (n--)
-		uf_stack_free(fibers[n]);
+		uf_stack_free(t, fibers[n]);
 	uf_leave(t);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stack.h"
 #include "wait.h"
 
 /* Tell whoever wants to know. It may be gone as soon as the guard is released. */
@@ -19,7 +20,7 @@ static void publish_end(struct uf_thread *t, struct uf_fiber *fiber)
 	joiner = uf_waitq_claim(&fiber->joiners);
 	uf_spin_unlock(&fiber->guard);
 	if (detached)
-		uf_stack_free(fiber);
+		uf_stack_free(t, fiber);
 	else if (joiner)
 		uf_wait_wake(t, joiner->wait);
 }
@@ -102,15 +103,20 @@ static int join(struct uf_thread **t, struct uf_fiber *fiber, uint64_t deadline)
 int uf_join_until(struct uf_fiber *fiber, void **value, uint64_t deadline)
 {
 	struct uf_thread *t = uf_enter();
+	struct uf_runtime *rt = fiber->rt;
 	void *result = NULL;
+	bool due = false;
 	int error;
 
 	error = join(&t, fiber, deadline);
 	if (!error) {
 		result = fiber->value;
-		uf_stack_free(fiber);
+		uf_stack_free(t, fiber);
+		due = uf_stacks_due(t, rt);
 	}
 	uf_leave(t);
+	if (unlikely(due))
+		uf_stacks_trim(rt);
 	if (!error && value)
 		*value = result;
 	return error;
@@ -124,6 +130,8 @@ int uf_join(struct uf_fiber *fiber, void **value)
 int uf_detach(struct uf_fiber *fiber)
 {
 	struct uf_thread *t = uf_enter();
+	struct uf_runtime *rt = fiber->rt;
+	bool due = false;
 	bool ended = false;
 	int error = 0;
 
@@ -135,9 +143,13 @@ int uf_detach(struct uf_fiber *fiber)
 		ended = fiber->ended;
 	}
 	uf_spin_unlock(&fiber->guard);
-	if (ended)
-		uf_stack_free(fiber);
+	if (ended) {
+		uf_stack_free(t, fiber);
+		due = uf_stacks_due(t, rt);
+	}
 	uf_leave(t);
+	if (unlikely(due))
+		uf_stacks_trim(rt);
 	return error;
 }
 

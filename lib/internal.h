@@ -35,6 +35,7 @@
 #include "include/ufiber.h"
 #pragma GCC visibility pop
 
+#include "arena.h"
 #include "atomic.h"
 #include "bias.h"
 #include "cpu.h"
@@ -97,7 +98,7 @@ struct uf_wait {
 /**
  * struct uf_fiber - a fiber; lives at the top of its own stack
  * @ctx: its context while it does not run.
- * @next: in the run queue, inbox or pool of stacks that it is in (L).
+ * @next: in the run queue, inbox or list of stacks that it is in (L).
  * @prev: before it in its run queue; stale for the first (L).
  * @queue: the run queue that it is in (L of that).
  * @class: which list of it (L of that).
@@ -128,10 +129,10 @@ struct uf_wait {
  * @start: what it runs (C).
  * @arg: with what (C).
  * @value: what it ended with; before it has.
- * @map: start of the mapping, the guard page (C).
- * @stack_size: bytes above the guard page (C).
- * @all_next: in the runtime's list of all stacks (L).
- * @all_link: what points at this one in it (L).
+ * @stack: its stack's lowest address; below it is the guard page (C).
+ * @stack_size: bytes of it (C).
+ * @chunk: what the stack is a part of (C).
+ * @next_batch: the first of the next batch of stacks (L).
  * @name: its name (C).
  */
 struct uf_fiber {
@@ -166,34 +167,12 @@ struct uf_fiber {
 	void *(*start)(void *arg);
 	void *arg;
 	void *value;
-	void *map;
+	void *stack;
 	size_t stack_size;
-	struct uf_fiber *all_next;
-	struct uf_fiber **all_link;
+	struct uf_chunk *chunk;
+	struct uf_fiber *next_batch;
 	char name[UF_NAME_MAX];
 };
-
-/**
- * struct uf_stacks - a runtime's stacks
- * @lock: for the rest.
- * @nr_free: length of @free (L).
- * @nr_mapped: stacks mapped so far, for the colour of the next (A).
- * @free: stacks of the runtime's default size, ready for reuse (L).
- * @all: every mapped stack, in use or free (L).
- */
-struct uf_stacks {
-	uint32_t lock;
-	unsigned int nr_free;
-	unsigned int nr_mapped;
-	struct uf_fiber *free;
-	struct uf_fiber *all;
-};
-
-/* stack.c */
-struct uf_fiber *uf_stack_alloc(struct uf_runtime *rt, size_t size);
-void uf_stack_free(struct uf_fiber *fiber);
-void uf_stack_free_all(struct uf_runtime *rt);
-void *uf_stack_bottom(const struct uf_fiber *fiber);
 
 /* ----------------------------------------------------------------- timers */
 
@@ -214,6 +193,76 @@ void uf_timer_arm(struct uf_thread *t, struct uf_timer *timer, uint64_t when,
 void uf_timer_disarm(struct uf_timer *timer);
 void uf_timers_run(struct uf_thread *t, struct uf_server *s);
 uint64_t uf_timers_next(struct uf_server *s);
+
+/* ----------------------------------------------------------------- stacks */
+
+/**
+ * struct uf_stack_list - stacks of one class, ready for reuse
+ * @head: the fiber of the one that was used last.
+ * @nr: how many; a list of uf_stack_batch() of them is a batch.
+ */
+struct uf_stack_list {
+	struct uf_fiber *head;
+	unsigned int nr;
+};
+
+/**
+ * struct uf_stack_cache - a server's stacks for reuse
+ * @now: for each class the list that is taken from and given to (H).
+ * @spare: for each class a batch, or nothing (H).
+ * @used: any of it was, since the timer was armed (H).
+ * @armed: the timer is (H).
+ * @timer: then it is to be seen what has been idle.
+ */
+struct uf_stack_cache {
+	struct uf_stack_list now[UF_STACK_CLASSES];
+	struct uf_stack_list spare[UF_STACK_CLASSES];
+	bool used;
+	bool armed;
+	struct uf_timer timer;
+};
+
+/* Batches of a class that a runtime keeps at most. */
+#define UF_STACK_BATCHES 32
+
+/**
+ * struct uf_stack_pool - a runtime's stacks of one class for reuse
+ * @batches: the first fiber of each batch; the last came last (L).
+ * @nr: how many (L).
+ * @low: least that @nr has been since they were last aged (L).
+ * @loose: less than a batch (L).
+ * @loose_used: it was, since then (L).
+ */
+struct uf_stack_pool {
+	struct uf_fiber *batches[UF_STACK_BATCHES];
+	unsigned int nr;
+	unsigned int low;
+	struct uf_stack_list loose;
+	bool loose_used;
+};
+
+/**
+ * struct uf_stacks - a runtime's stacks
+ * @lock: for the rest.
+ * @surplus: the first of the batches that shall go back to the arena (L;
+ *	readable without, as a hint).
+ * @age_at: when to look for idle ones again (L).
+ * @pool: for each class (L).
+ * @arena: where they come from.
+ */
+struct uf_stacks {
+	uint32_t lock;
+	struct uf_fiber *surplus;
+	uint64_t age_at;
+	struct uf_stack_pool pool[UF_STACK_CLASSES];
+	struct uf_arena arena;
+};
+
+/* stack.c */
+void uf_stacks_init(struct uf_stacks *stacks);
+void uf_stacks_destroy(struct uf_stacks *stacks);
+void uf_stacks_trim(struct uf_runtime *rt);
+struct uf_fiber *uf_stack_alloc(struct uf_runtime *rt, size_t size);
 
 /* ---------------------------------------------------------------- servers */
 
@@ -293,6 +342,7 @@ enum uf_sleep_state {
  * @look: how long to sleep before the next look around (H).
  * @offered: it was offered to a RUNNABLE thread and has not run a queued fiber
  *	since (H).
+ * @stacks: see there.
  * @timers: sleeping fibers (L).
  * @holder: for a policy: the number of the thread that served it last (H).
  * @running: for a policy: the identity of the fiber that runs on it, or 0 (H).
@@ -316,6 +366,7 @@ struct uf_server {
 	uint32_t spin;
 	uint64_t look;
 	bool offered;
+	struct uf_stack_cache stacks;
 	struct uf_timers timers;
 	uint32_t holder;
 	uint64_t running;

@@ -153,6 +153,7 @@ static void free_runtime(struct uf_runtime *rt)
 	if (!rt)
 		return;
 	uf_offload_stop(&rt->offload);
+	uf_stacks_destroy(&rt->stacks);
 	pthread_mutex_destroy(&rt->doorbell.lock);
 	free(rt->policy_memory);
 	free(rt->threads);
@@ -181,6 +182,7 @@ static struct uf_runtime *alloc_runtime(const struct uf_config *config)
 		return NULL;
 	}
 	pthread_mutex_init(&rt->doorbell.lock, NULL);
+	uf_stacks_init(&rt->stacks);
 	rt->fd = -1;
 	rt->nr_servers = config->servers;
 	rt->max_threads = config->max_threads;
@@ -203,7 +205,6 @@ static void stop(struct uf_runtime *rt)
 {
 	if (rt->nr_threads)
 		uf_threads_stop(rt);
-	uf_stack_free_all(rt);
 	destroy_rings(rt);
 	if (rt->backend)
 		rt->backend->teardown(rt);

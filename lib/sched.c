@@ -7,6 +7,7 @@
 #include "inbox.h"
 #include "io.h"
 #include "runq.h"
+#include "stack.h"
 
 /* Fibers run between two looks at the ring and the timers. */
 #define UF_CHORES_EVERY 32
@@ -479,7 +480,9 @@ static bool serve_one(struct uf_thread *t, struct uf_server *s)
 		run(t, fiber);
 		return true;
 	}
-	return !offer_is_due(t, s) && uf_idle(t);
+	if (offer_is_due(t, s))
+		return false;
+	return uf_stacks_due(t, t->rt) || uf_idle(t);
 }
 
 /* The credit is not kept through what may block. */
@@ -492,6 +495,17 @@ static void keep_standby(struct uf_thread *t)
 	end_search(t, true);
 	while (!READ_ONCE(domain->nr_standby) && uf_spawn_standby(t))
 		;
+}
+
+/* Idle stacks go back before the server sleeps, and it may be lost meanwhile. */
+static void trim_stacks(struct uf_thread *t)
+{
+	if (likely(!uf_stacks_due(t, t->rt)))
+		return;
+	end_search(t, true);
+	uf_leave(t);
+	uf_stacks_trim(t->rt);
+	uf_enter_self(t);
 }
 
 /**
@@ -512,6 +526,7 @@ void uf_serve(struct uf_thread *t)
 		if (READ_ONCE(t->rt->stop))
 			return;
 		keep_standby(t);
+		trim_stacks(t);
 	} while (serve_one(t, uf_server(t)));
 	end_search(t, true);
 }

@@ -2,6 +2,7 @@
 /* Scopes: owners of fibers. */
 #include <errno.h>
 
+#include "stack.h"
 #include "wait.h"
 
 /* How often to ask again those that were cancelled and have not ended. */
@@ -64,7 +65,7 @@ void uf_scope_child_ends(struct uf_thread *t, struct uf_fiber *child)
 	if (!--scope->nr_children)
 		closer = uf_waitq_claim(&scope->closer);
 	uf_spin_unlock(&scope->guard);
-	uf_stack_free(child);
+	uf_stack_free(t, child);
 	if (closer)
 		uf_wait_wake(t, closer->wait);
 }

@@ -1,123 +1,300 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * Stacks. A mapping is, from its low end: a guard page, the stack, and at the
- * stack's top the struct uf_fiber, whose place is coloured: were it at one
- * offset in every mapping, all fibers' hot lines would fall in one set of the
- * processor's cache.
+ * Stacks, and their reuse. At a stack's top is its struct uf_fiber, whose place
+ * is coloured: were it at one offset in every stack, all fibers' hot lines would
+ * fall in one set of the processor's cache. It is in the topmost page, and what
+ * a parked fiber usually has on its stack is there, too: so a parked fiber takes
+ * one page. The hot fields come first, next to the stack's frames.
  *
- * Stacks of the runtime's default size are kept for reuse, warm, up to a bound.
+ * Stacks are kept for reuse, warm, in three steps (the first two are
+ * J. Bonwick's magazines):
+ *
+ *  - each server has a cache, two batches of each class, and needs no lock;
+ *  - from and to the runtime's pool go whole batches;
+ *  - what the pool has no room for, and what has not been needed for a second,
+ *    is *surplus*: it goes back to the arena, and its memory to the system.
+ *
+ * The last can block, so it is not done in the critical section, but by who
+ * comes out of it: a fiber that creates or joins others, a batch at a time, or
+ * the base context before it sleeps. A server whose timer is armed looks again
+ * after a second; the timer is armed only while there is something to look at.
+ * That a stack has been idle is known of whole batches: in the pool it is the
+ * least number that there was in that second; the caches are emptied if they
+ * have not been touched.
  */
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
-#include "internal.h"
 #include "spin.h"
+#include "stack.h"
 
-/* Stacks kept for reuse. */
-#define UF_STACK_POOL 1024
+/* Stacks that nobody has needed for so long are surplus. */
+#define UF_STACK_IDLE_NS 1000000000ULL
 
 /* Offsets from the top in use, a cache line each; together half a page. */
 #define UF_STACK_COLOURS 32
 
-static size_t page_size(void)
+/* ------------------------------------------------------------ the surplus */
+
+static void add_surplus(struct uf_stacks *stacks, struct uf_fiber *batch)
 {
-	return sysconf(_SC_PAGESIZE);
+	batch->next_batch = stacks->surplus;
+	WRITE_ONCE(stacks->surplus, batch);
 }
 
-void *uf_stack_bottom(const struct uf_fiber *fiber)
+static void list_to_surplus(struct uf_stacks *stacks, struct uf_stack_list *list)
 {
-	return (char *)fiber->map + page_size();
+	if (list->head)
+		add_surplus(stacks, list->head);
+	*list = (struct uf_stack_list){ 0 };
 }
 
-static void link_stack(struct uf_stacks *stacks, struct uf_fiber *fiber)
-{
-	fiber->all_next = stacks->all;
-	fiber->all_link = &stacks->all;
-	if (stacks->all)
-		stacks->all->all_link = &fiber->all_next;
-	stacks->all = fiber;
-}
+/* --------------------------------------------------------------- the pool */
 
-static void unlink_stack(struct uf_fiber *fiber)
+/* The lock is held. If there is no room, the one that came first has to go. */
+static void add_batch(struct uf_stacks *stacks, struct uf_stack_pool *pool,
+		      struct uf_fiber *batch)
 {
-	*fiber->all_link = fiber->all_next;
-	if (fiber->all_next)
-		fiber->all_next->all_link = fiber->all_link;
-}
-
-/*
- * Map a stack without access, then open all but the guard page: so there is no
- * moment, and no failure, that leaves it without the guard.
- */
-static void *map_stack(size_t size)
-{
-	size_t guard = page_size();
-	char *map = mmap(NULL, guard + size, PROT_NONE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK,
-			 -1, 0);
-
-	if (map == MAP_FAILED)
-		return NULL;
-	if (mprotect(map + guard, size, PROT_READ | PROT_WRITE)) {
-		munmap(map, guard + size);
-		return NULL;
+	if (pool->nr == UF_STACK_BATCHES) {
+		add_surplus(stacks, pool->batches[0]);
+		pool->nr--;
+		memmove(&pool->batches[0], &pool->batches[1],
+			pool->nr * sizeof(pool->batches[0]));
 	}
-	return map;
+	pool->batches[pool->nr++] = batch;
 }
 
-static void unmap_stack(struct uf_fiber *fiber)
+static struct uf_fiber *take_batch(struct uf_stack_pool *pool)
 {
-	munmap(fiber->map, page_size() + fiber->stack_size);
+	if (!pool->nr)
+		return NULL;
+	pool->nr--;
+	if (pool->low > pool->nr)
+		pool->low = pool->nr;
+	return pool->batches[pool->nr];
 }
 
-static struct uf_fiber *place_fiber(void *map, size_t size, unsigned int colour)
+/* The lock is held. */
+static struct uf_fiber *take_loose(struct uf_stack_pool *pool,
+				   unsigned int class)
 {
-	char *top = (char *)map + page_size() + size;
-	struct uf_fiber *fiber;
+	struct uf_fiber *fiber = uf_stack_pop(&pool->loose);
 
-	top -= colour % UF_STACK_COLOURS * UF_CACHE_LINE;
-	top -= (sizeof(*fiber) + UF_CACHE_LINE - 1) & -UF_CACHE_LINE;
-	fiber = (struct uf_fiber *)top;
-	fiber->map = map;
-	fiber->stack_size = size;
+	pool->loose_used = true;
+	if (fiber)
+		return fiber;
+	pool->loose.head = take_batch(pool);
+	if (pool->loose.head)
+		pool->loose.nr = uf_stack_batch(class);
+	return uf_stack_pop(&pool->loose);
+}
+
+/* The lock is held. */
+static void give_loose(struct uf_stacks *stacks, struct uf_stack_pool *pool,
+		       struct uf_fiber *fiber, unsigned int class)
+{
+	uf_stack_push(&pool->loose, fiber);
+	pool->loose_used = true;
+	if (pool->loose.nr == uf_stack_batch(class)) {
+		add_batch(stacks, pool, pool->loose.head);
+		pool->loose = (struct uf_stack_list){ 0 };
+	}
+}
+
+/* -------------------------------------------------------------- the cache */
+
+/* What uf_stack_take() does when the cache's list is empty. */
+struct uf_fiber *uf_stack_refill(struct uf_thread *t, struct uf_runtime *rt,
+				 unsigned int class)
+{
+	struct uf_stack_cache *cache = uf_stack_cache(t, rt);
+	struct uf_stacks *stacks = &rt->stacks;
+	struct uf_stack_pool *pool = &stacks->pool[class];
+	struct uf_fiber *fiber = NULL;
+	struct uf_stack_list list;
+
+	if (cache && cache->spare[class].nr) {
+		cache->now[class] = cache->spare[class];
+		cache->spare[class] = (struct uf_stack_list){ 0 };
+		cache->used = true;
+		return uf_stack_pop(&cache->now[class]);
+	}
+	uf_spin_lock(&stacks->lock);
+	list.head = cache ? take_batch(pool) : NULL;
+	if (!list.head)
+		fiber = take_loose(pool, class);
+	uf_spin_unlock(&stacks->lock);
+	if (list.head) {
+		list.nr = uf_stack_batch(class);
+		fiber = uf_stack_pop(&list);
+		cache->now[class] = list;
+		cache->used = true;
+	}
 	return fiber;
 }
 
-static struct uf_fiber *new_stack(struct uf_runtime *rt, size_t size)
+/* What uf_stack_free() does when the cache's list is full, or there is none. */
+void uf_stack_spill(struct uf_thread *t, struct uf_fiber *fiber)
+{
+	struct uf_stack_cache *cache = uf_stack_cache(t, fiber->rt);
+	struct uf_stacks *stacks = &fiber->rt->stacks;
+	unsigned int class = uf_stack_class(fiber->stack_size);
+	struct uf_stack_list full;
+
+	if (cache && class != UF_STACK_LARGE) {
+		full = cache->spare[class];
+		cache->spare[class] = cache->now[class];
+		cache->now[class] = (struct uf_stack_list){ 0 };
+		uf_stack_push(&cache->now[class], fiber);
+		cache->used = true;
+		if (!full.nr)
+			return;
+		uf_spin_lock(&stacks->lock);
+		add_batch(stacks, &stacks->pool[class], full.head);
+	} else {
+		uf_spin_lock(&stacks->lock);
+		if (class == UF_STACK_LARGE) {
+			fiber->next = NULL;
+			add_surplus(stacks, fiber);
+		} else {
+			give_loose(stacks, &stacks->pool[class], fiber, class);
+		}
+	}
+	uf_spin_unlock(&stacks->lock);
+}
+
+/* ---------------------------------------------------------------- ageing */
+
+/* Whether there is anything that could be found to be idle. */
+bool uf_stacks_pooled(const struct uf_runtime *rt, const struct uf_server *s)
+{
+	const struct uf_stack_pool *pool = rt->stacks.pool;
+	unsigned int i;
+
+	for (i = 0; i < UF_STACK_CLASSES; i++)
+		if (s->stacks.now[i].nr || s->stacks.spare[i].nr ||
+		    READ_ONCE(pool[i].nr) || READ_ONCE(pool[i].loose.nr))
+			return true;
+	return false;
+}
+
+/* The lock is held. */
+static void age_pool(struct uf_stacks *stacks, struct uf_stack_pool *pool)
+{
+	unsigned int i;
+
+	for (i = 0; i < pool->low; i++)
+		add_surplus(stacks, pool->batches[i]);
+	pool->nr -= pool->low;
+	memmove(&pool->batches[0], &pool->batches[pool->low],
+		pool->nr * sizeof(pool->batches[0]));
+	pool->low = pool->nr;
+	if (!pool->loose_used)
+		list_to_surplus(stacks, &pool->loose);
+	pool->loose_used = false;
+}
+
+/* The lock is held. */
+static void age_cache(struct uf_stacks *stacks, struct uf_stack_cache *cache)
+{
+	unsigned int i;
+
+	for (i = 0; i < UF_STACK_CLASSES && !cache->used; i++) {
+		list_to_surplus(stacks, &cache->now[i]);
+		list_to_surplus(stacks, &cache->spare[i]);
+	}
+	cache->used = false;
+}
+
+static void fire_age(struct uf_thread *t, struct uf_timer *timer)
+{
+	(void)timer;
+	uf_server(t)->stacks.armed = false;
+}
+
+/* Look for what has been idle. In the critical section. */
+static void age(struct uf_thread *t, struct uf_server *s)
+{
+	struct uf_stacks *stacks = &t->rt->stacks;
+	uint64_t now = uf_now();
+	unsigned int i;
+
+	uf_spin_lock(&stacks->lock);
+	age_cache(stacks, &s->stacks);
+	if (stacks->age_at <= now) {
+		stacks->age_at = now + UF_STACK_IDLE_NS;
+		for (i = 0; i < UF_STACK_CLASSES; i++)
+			age_pool(stacks, &stacks->pool[i]);
+	}
+	uf_spin_unlock(&stacks->lock);
+	if (uf_stacks_pooled(t->rt, s)) {
+		s->stacks.armed = true;
+		uf_timer_arm(t, &s->stacks.timer, now + UF_STACK_IDLE_NS,
+			     fire_age);
+	}
+}
+
+static void release(struct uf_stacks *stacks, struct uf_fiber *batch)
+{
+	struct uf_fiber *fiber = batch;
+	struct uf_fiber *next;
+
+	for (; fiber; fiber = next) {
+		next = fiber->next;
+		uf_arena_put(&stacks->arena, fiber->chunk, fiber->stack);
+	}
+}
+
+/**
+ * uf_stacks_trim - give idle stacks back, a batch at most
+ * @rt: the runtime.
+ *
+ * Called outside the critical section, when uf_stacks_due() says so.
+ */
+void uf_stacks_trim(struct uf_runtime *rt)
 {
 	struct uf_stacks *stacks = &rt->stacks;
-	struct uf_fiber *fiber;
-	struct uf_thread *t;
-	void *map;
+	struct uf_thread *t = uf_enter();
+	struct uf_stack_cache *cache = uf_stack_cache(t, rt);
+	struct uf_fiber *batch;
 
-	map = map_stack(size);
-	if (!map)
-		return NULL;
-	fiber = place_fiber(map, size,
-			    __atomic_fetch_add(&stacks->nr_mapped, 1,
-					       __ATOMIC_RELAXED));
-	t = uf_enter();
+	if (cache && !cache->armed)
+		age(t, uf_server(t));
 	uf_spin_lock(&stacks->lock);
-	link_stack(stacks, fiber);
+	batch = stacks->surplus;
+	if (batch)
+		WRITE_ONCE(stacks->surplus, batch->next_batch);
 	uf_spin_unlock(&stacks->lock);
 	uf_leave(t);
-	return fiber;
+	release(stacks, batch);
 }
 
-static struct uf_fiber *pooled_stack(struct uf_stacks *stacks)
-{
-	struct uf_thread *t = uf_enter();
-	struct uf_fiber *fiber;
+/* ------------------------------------------------------------------ stacks */
 
-	uf_spin_lock(&stacks->lock);
-	fiber = stacks->free;
-	if (fiber) {
-		stacks->free = fiber->next;
-		stacks->nr_free--;
-	}
-	uf_spin_unlock(&stacks->lock);
-	uf_leave(t);
+/* Slots of a chunk are neighbours, so their numbers make good colours. */
+static struct uf_fiber *place_fiber(void *stack, size_t size)
+{
+	size_t slot = (uintptr_t)stack / (uf_page_size() + size);
+	char *top = (char *)stack + size;
+
+	top -= slot % UF_STACK_COLOURS * UF_CACHE_LINE;
+	top -= (sizeof(struct uf_fiber) + UF_CACHE_LINE - 1) & -UF_CACHE_LINE;
+	return (struct uf_fiber *)top;
+}
+
+static struct uf_fiber *new_stack(struct uf_stacks *stacks, size_t size)
+{
+	struct uf_chunk *chunk;
+	struct uf_fiber *fiber;
+	void *stack;
+
+	stack = uf_arena_get(&stacks->arena, size, &chunk);
+	if (!stack)
+		return NULL;
+	fiber = place_fiber(stack, chunk->stack_size);
+	fiber->stack = stack;
+	fiber->stack_size = chunk->stack_size;
+	fiber->chunk = chunk;
 	return fiber;
 }
 
@@ -126,57 +303,40 @@ static struct uf_fiber *pooled_stack(struct uf_stacks *stacks)
  * @rt: the runtime.
  * @size: bytes wanted.
  *
- * Mapping is done outside the critical section: it may block. Returns the
- * fiber, of which only what belongs to the stack is initialised; NULL if there
- * is no memory, or no room for two more mappings (vm.max_map_count).
+ * Called outside the critical section: it may block. Returns the fiber, of which
+ * only what belongs to the stack is initialised; NULL if memory, or the room
+ * for guards, is used up.
  */
 struct uf_fiber *uf_stack_alloc(struct uf_runtime *rt, size_t size)
 {
+	unsigned int class = uf_stack_class(size);
 	struct uf_fiber *fiber = NULL;
+	struct uf_thread *t;
+	bool due;
 
 	if (size > SIZE_MAX / 2)
 		return NULL;
-	size = (size + page_size() - 1) & -page_size();
-	if (size == rt->stack_size)
-		fiber = pooled_stack(&rt->stacks);
+	t = uf_enter();
+	if (class != UF_STACK_LARGE)
+		fiber = uf_stack_take(t, rt, class);
+	due = uf_stacks_due(t, rt);
+	uf_leave(t);
+	if (unlikely(due))
+		uf_stacks_trim(rt);
 	if (!fiber)
-		fiber = new_stack(rt, size);
+		fiber = new_stack(&rt->stacks, size);
 	if (fiber)
-		uf_san_stack(&fiber->ctx.san, uf_stack_bottom(fiber), size);
+		uf_san_stack(&fiber->ctx.san, fiber->stack, fiber->stack_size);
 	return fiber;
 }
 
-/**
- * uf_stack_free - give a fiber and its stack back
- * @fiber: the fiber. Fibers that call this do so in the critical section.
- */
-void uf_stack_free(struct uf_fiber *fiber)
+void uf_stacks_init(struct uf_stacks *stacks)
 {
-	struct uf_stacks *stacks = &fiber->rt->stacks;
-	bool keep;
-
-	uf_spin_lock(&stacks->lock);
-	keep = fiber->stack_size == fiber->rt->stack_size &&
-	       stacks->nr_free < UF_STACK_POOL;
-	if (keep) {
-		fiber->next = stacks->free;
-		stacks->free = fiber;
-		stacks->nr_free++;
-	} else {
-		unlink_stack(fiber);
-	}
-	uf_spin_unlock(&stacks->lock);
-	if (!keep)
-		unmap_stack(fiber);
+	uf_arena_init(&stacks->arena);
 }
 
 /* Unmap every stack of a runtime that no fiber runs on any more. */
-void uf_stack_free_all(struct uf_runtime *rt)
+void uf_stacks_destroy(struct uf_stacks *stacks)
 {
-	struct uf_fiber *fiber;
-
-	while ((fiber = rt->stacks.all)) {
-		unlink_stack(fiber);
-		unmap_stack(fiber);
-	}
+	uf_arena_destroy(&stacks->arena);
 }

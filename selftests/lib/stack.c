@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
-/* Stacks: the guard page, reuse, and running out of them. */
+/* Stacks: their size, how much was used, reuse, return, and running out of them. */
 #include "lib_test.h"
+/* Both name this attribute. */
+#undef __printf
+#include "internal.h"
 
 #include <alloca.h>
+#include <errno.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 static int run_with_stack(size_t size, void *(*start)(void *), void *arg,
 			  void **value)
@@ -18,7 +24,7 @@ static int run_with_stack(size_t size, void *(*start)(void *), void *arg,
 	return error ? error : uf_join(fiber, value);
 }
 
-/* Touches every page of so much stack. */
+/* Touches every page of so much stack, and its lowest byte. */
 static void *use_stack(void *arg)
 {
 	size_t size = (uintptr_t)arg;
@@ -27,6 +33,7 @@ static void *use_stack(void *arg)
 
 	for (i = 0; i < size; i += 1024)
 		p[size - 1 - i] = 1;
+	p[0] = 1;
 	return NULL;
 }
 
@@ -41,62 +48,8 @@ FIBER_TEST(size, 1)
 	EXPECT_EQ(0, run_with_stack(0, use_stack, (void *)49152, NULL));
 }
 
-/* The depth keeps the compiler from seeing that it has no end. */
-static int overflow_deeper(volatile int *depth)
-{
-	volatile int frame[128];
-
-	frame[0] = *depth + 1;
-	return frame[0] ? overflow_deeper(frame) + frame[0] : 0;
-}
-
-static void *overflow(void *arg)
-{
-	int depth = 0;
-
-	return (void *)(intptr_t)overflow_deeper(&depth);
-}
-
-static void *run_overflow(void *arg)
-{
-	run_with_stack((uintptr_t)arg, overflow, NULL, NULL);
-	return NULL;
-}
-
-TEST_SIGNAL(overflow_default, SIGSEGV)
-{
-	uf_run(NULL, run_overflow, NULL, NULL);
-}
-
-TEST_SIGNAL(overflow_large, SIGSEGV)
-{
-	uf_run(NULL, run_overflow, (void *)(uintptr_t)(1 << 20), NULL);
-}
-
-/* The lowest page of the mapping that an address is in, without touching it. */
-static bool is_guarded(const void *address)
-{
-	unsigned long start, end, previous_end = 0;
-	char previous_mode[5] = "", mode[5];
-	FILE *maps = fopen("/proc/self/maps", "r");
-	bool guarded = false;
-
-	while (fscanf(maps, "%lx-%lx %4s%*[^\n]", &start, &end, mode) == 3) {
-		if (start <= (uintptr_t)address && (uintptr_t)address < end) {
-			guarded = previous_end == start &&
-				  !strcmp(previous_mode, "---p");
-			break;
-		}
-		previous_end = end;
-		strcpy(previous_mode, mode);
-	}
-	fclose(maps);
-	return guarded;
-}
-
 struct parked {
 	struct uf_sem go;
-	atomic_int unguarded;
 };
 
 static void *park(void *arg)
@@ -107,15 +60,16 @@ static void *park(void *arg)
 	return NULL;
 }
 
-static struct uf_fiber *fibers[70000];
+static struct uf_fiber *fibers[4096];
 
 /* Make parked fibers until there is no room for more. Returns how many. */
 static int create_all(struct __test_metadata *_metadata, struct parked *parked)
 {
 	int n = 0;
-	int error;
+	int error = 0;
 
-	while (!(error = uf_create(NULL, &fibers[n], NULL, park, parked)))
+	while (n < ARRAY_SIZE(fibers) &&
+	       !(error = uf_create(NULL, &fibers[n], NULL, park, parked)))
 		n++;
 	EXPECT_EQ(-ENOMEM, error);
 	return n;
@@ -130,67 +84,6 @@ static void join_all(struct __test_metadata *_metadata, struct parked *parked,
 		uf_sem_post(&parked->go);
 	for (i = 0; i < n; i++)
 		JOIN(fibers[i]);
-}
-
-#define SPARE_MAPS 400
-
-static long max_map_count(void)
-{
-	FILE *f = fopen("/proc/sys/vm/max_map_count", "r");
-	long n = 0;
-
-	if (f && fscanf(f, "%ld", &n) != 1)
-		n = 0;
-	if (f)
-		fclose(f);
-	return n;
-}
-
-/*
- * Use up the process's maps but a few: each page whose protection differs from
- * its neighbours' is a map. Returns the mapping, of @size bytes.
- */
-static char *use_maps(size_t *size)
-{
-	long page = sysconf(_SC_PAGESIZE);
-	long n = max_map_count();
-	char *map;
-	long i;
-
-	*size = n * page;
-	map = mmap(NULL, *size, PROT_NONE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (map == MAP_FAILED)
-		return NULL;
-	for (i = 1; i < n; i += 2)
-		if (mprotect(map + i * page, page, PROT_READ))
-			break;
-	/* Give some back: a page and its two neighbours become one map. */
-	for (n = i - SPARE_MAPS; i > n; i -= 2)
-		mprotect(map + (i - 2) * page, page, PROT_NONE);
-	return map;
-}
-
-FIBER_TEST(map_limit, 1)
-{
-	struct parked parked = { 0 };
-	size_t size;
-	char *map;
-	int n, i;
-
-	if (max_map_count() > 200000)
-		SKIP(return, "vm.max_map_count is too high to be reached");
-	map = use_maps(&size);
-	ASSERT_NE(NULL, map);
-	n = create_all(_metadata, &parked);
-	EXPECT_LT(0, n);
-	munmap(map, size);
-
-	for (i = 0; i < n; i++)
-		EXPECT_TRUE(is_guarded(fibers[i]));
-	join_all(_metadata, &parked, n);
-	/* And now there is room again. */
-	EXPECT_EQ(0, run_with_stack(0, use_stack, (void *)4096, NULL));
 }
 
 FIBER_TEST(memory_limit, 1)
@@ -251,6 +144,220 @@ FIBER_TEST(colours, 1)
 		uf_sem_post(&parked.go);
 	for (i = 0; i < ARRAY_SIZE(fiber); i++)
 		JOIN(fiber[i]);
+}
+
+/* Bits of the map that an address is in, such as "nh" for no huge pages. */
+static bool has_vm_flag(const void *address, const char *flag)
+{
+	FILE *smaps = fopen("/proc/self/smaps", "r");
+	unsigned long start, end;
+	bool in = false, has = false;
+	char line[512];
+
+	while (!has && fgets(line, sizeof(line), smaps)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			in = start <= (uintptr_t)address &&
+			     (uintptr_t)address < end;
+		else if (in && !strncmp(line, "VmFlags:", 8))
+			has = strstr(line, flag);
+	}
+	fclose(smaps);
+	return has;
+}
+
+FIBER_TEST(no_huge_pages, 1)
+{
+	if (access("/sys/kernel/mm/transparent_hugepage", F_OK))
+		SKIP(return, "the kernel has no transparent huge pages");
+	EXPECT_TRUE(has_vm_flag(uf_self(), " nh"));
+}
+
+/* The child goes on on its copy of the fiber's stack. */
+FIBER_TEST(fork_in_fiber, 1)
+{
+	int status;
+	pid_t pid = fork();
+
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		use_stack((void *)40000);
+		_exit(7);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(7, WEXITSTATUS(status));
+}
+
+/* ------------------------------------------------------------- high water */
+
+/* Uses so much of its stack, and tells what is known of it then. */
+static void *measure(void *arg)
+{
+	if (arg)
+		use_stack(arg);
+	return (void *)uf_stack_high_water(NULL);
+}
+
+static ssize_t measured(struct __test_metadata *_metadata, unsigned int flags,
+			size_t size)
+{
+	struct uf_attr attr = { .size = sizeof(attr), .flags = flags };
+	struct uf_fiber *fiber;
+	void *result;
+
+	ASSERT_EQ(0, uf_create(NULL, &fiber, &attr, measure, (void *)size));
+	ASSERT_EQ(0, uf_join(fiber, &result));
+	return (ssize_t)result;
+}
+
+FIBER_TEST(high_water, 1)
+{
+	size_t size;
+	ssize_t n;
+
+	/* The library takes some, and so does the call that asks. */
+	EXPECT_LT(0, measured(_metadata, UF_CLEAN_STACK, 0));
+	EXPECT_GT(2048, measured(_metadata, UF_CLEAN_STACK, 0));
+	for (size = 4096; size <= 57344; size += 4000) {
+		n = measured(_metadata, UF_CLEAN_STACK, size);
+		EXPECT_LE(size, n);
+		EXPECT_GT(size + 2048, n) TH_LOG("%zu: %zd", size, n);
+	}
+	EXPECT_GT(2048, measured(_metadata, UF_CLEAN_STACK, 0));
+}
+
+/* On a reused stack what others left counts, and what a clean one left does not. */
+FIBER_TEST(high_water_reused, 1)
+{
+	EXPECT_LE(40000, measured(_metadata, 0, 40000));
+	EXPECT_LE(40000, measured(_metadata, 0, 0));
+	EXPECT_GT(2048, measured(_metadata, UF_CLEAN_STACK, 0));
+	EXPECT_GT(2048, measured(_metadata, 0, 0));
+}
+
+/* Of another fiber, from any thread, the stack's size is what there is at most. */
+TEST(high_water_of_other)
+{
+	struct parked parked = { 0 };
+	struct uf_runtime *rt;
+	struct uf_fiber *fiber;
+
+	EXPECT_EQ(-EPERM, uf_stack_high_water(NULL));
+	EXPECT_EQ(0, uf_stack_size(NULL));
+	CREATE_RUNTIME(&rt, 1);
+	ASSERT_EQ(0, uf_create(rt, &fiber, NULL, park, &parked));
+	EXPECT_LE(0, uf_stack_high_water(fiber));
+	EXPECT_GT(65536, uf_stack_size(fiber));
+	EXPECT_LT(65536 - 4096, uf_stack_size(fiber));
+	EXPECT_LE(uf_stack_high_water(fiber), uf_stack_size(fiber));
+	uf_sem_post(&parked.go);
+	JOIN(fiber);
+	EXPECT_EQ(0, uf_runtime_destroy(rt));
+}
+
+/* ------------------------------------------------------------ their return */
+
+struct range {
+	char *start;
+	size_t size;
+};
+
+static struct range ranges[ARRAY_SIZE(fibers)];
+
+static void note_range(int i)
+{
+	ranges[i] = (struct range){ fibers[i]->stack, fibers[i]->stack_size };
+}
+
+/* Of noted stacks, how many have any memory; what is not mapped has none. */
+static int count_resident(int n)
+{
+	static unsigned char pages[1 << 20];
+	int resident = 0;
+	int i;
+
+	for (i = 0; i < n; i++)
+		if (!mincore(ranges[i].start, ranges[i].size, pages) &&
+		    memchr(pages, 1, ranges[i].size / sysconf(_SC_PAGESIZE)))
+			resident++;
+	return resident;
+}
+
+static void *use_and_park(void *arg)
+{
+	use_stack((void *)40000);
+	return park(arg);
+}
+
+static void create_used(struct __test_metadata *_metadata, struct uf_runtime *rt,
+			struct parked *parked, int n, size_t size)
+{
+	struct uf_attr attr = { .size = sizeof(attr), .stack_size = size };
+	int i;
+
+	for (i = 0; i < n; i++) {
+		ASSERT_EQ(0, uf_create(rt, &fibers[i], &attr, use_and_park,
+				       parked));
+		note_range(i);
+	}
+}
+
+/* What is idle goes back, though nothing happens in the runtime any more. */
+TEST(idle_memory_is_returned)
+{
+	struct parked parked = { 0 };
+	struct uf_runtime *rt;
+
+	CREATE_RUNTIME(&rt, 2);
+	create_used(_metadata, rt, &parked, 1000, 0);
+	join_all(_metadata, &parked, 1000);
+	while (count_resident(1000))
+		sched_yield();
+	EXPECT_EQ(0, uf_runtime_destroy(rt));
+}
+
+static void *join_from_fiber(void *arg)
+{
+	struct parked *parked = arg;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(fibers); i++)
+		uf_sem_post(&parked->go);
+	for (i = 0; i < ARRAY_SIZE(fibers); i++)
+		uf_join(fibers[i], NULL);
+	return NULL;
+}
+
+/* Without any wait, the stacks kept warm are bounded. */
+TEST(warm_stacks_are_bounded)
+{
+	struct parked parked = { 0 };
+	struct uf_runtime *rt;
+	struct uf_fiber *fiber;
+
+	CREATE_RUNTIME(&rt, 1);
+	create_used(_metadata, rt, &parked, ARRAY_SIZE(fibers), 0);
+	EXPECT_EQ(ARRAY_SIZE(fibers), count_resident(ARRAY_SIZE(fibers)));
+	ASSERT_EQ(0, uf_create(rt, &fiber, NULL, join_from_fiber, &parked));
+	JOIN(fiber);
+	EXPECT_GT(1024 + 128, count_resident(ARRAY_SIZE(fibers)));
+	EXPECT_EQ(0, uf_runtime_destroy(rt));
+}
+
+TEST(large_stacks_are_unmapped)
+{
+	struct parked parked = { 0 };
+	unsigned char page;
+	struct uf_runtime *rt;
+
+	CREATE_RUNTIME(&rt, 1);
+	create_used(_metadata, rt, &parked, 1, 3 << 20);
+	EXPECT_EQ(0, mincore(ranges[0].start, 1, &page));
+	join_all(_metadata, &parked, 1);
+	while (!mincore(ranges[0].start, 1, &page))
+		sched_yield();
+	EXPECT_EQ(ENOMEM, errno);
+	EXPECT_EQ(0, uf_runtime_destroy(rt));
 }
 
 TEST_HARNESS_MAIN

@@ -3,6 +3,7 @@
 #ifndef UFIBER_FIBER_H
 #define UFIBER_FIBER_H
 
+#include <sys/types.h>
 #include <ufiber/base.h>
 
 #ifdef __cplusplus
@@ -15,6 +16,12 @@ extern "C" {
 #define UF_PINNED (1U << 1)
 /* It does not run until uf_start(). */
 #define UF_PARKED (1U << 2)
+/*
+ * Its stack is as good as new, even if other fibers have used it: none of their
+ * data is there, and uf_stack_high_water() counts this fiber alone. Costs a
+ * system call and a page fault for each page used.
+ */
+#define UF_CLEAN_STACK (1U << 3)
 
 /*
  * Priorities. Of two ready fibers of a server the one with the higher priority
@@ -30,9 +37,11 @@ extern "C" {
  * struct uf_attr - how to make a fiber
  * @size: sizeof(struct uf_attr).
  * @stack_size: bytes of stack, at least UF_STACK_MIN; 0 means the runtime's.
- *	Below every stack lies a guard page.
+ *	Rounded up: to a power of two up to 1 MiB, above that to pages. Below
+ *	every stack lies a guard page.
  * @name: its name, cut to UF_NAME_MAX - 1 bytes; NULL means "".
- * @flags: UF_DETACHED, UF_PINNED, UF_PARKED.
+ * @flags: UF_DETACHED, UF_PINNED, UF_PARKED,
+ *	UF_CLEAN_STACK.
  * @priority: UF_PRIORITY_HIGH, UF_PRIORITY_NORMAL (0) or UF_PRIORITY_LOW.
  * @server: with UF_PINNED: which server, from 0; else 0.
  */
@@ -61,8 +70,8 @@ struct uf_attr {
  *
  * The fiber is queued on the caller's server, from outside on any; the caller
  * goes on. Context: any thread; does not switch. Returns 0, -EINVAL,
- * -ENOMEM (memory, or vm.max_map_count reached), -EPERM (@rt NULL, not a
- * fiber).
+ * -ENOMEM (memory is used up; or, where guards need maps of their own, those
+ * are: see design.rst), -EPERM (@rt NULL, not a fiber).
  */
 int uf_create(struct uf_runtime *rt, struct uf_fiber **fiber,
 	      const struct uf_attr *attr, void *(*start)(void *), void *arg);
@@ -301,6 +310,30 @@ int uf_cleanup_push(struct uf_cleanup *cleanup, void (*call)(void *arg),
  * -EINVAL (not the last one), -EPERM.
  */
 int uf_cleanup_pop(struct uf_cleanup *cleanup, bool call);
+
+/* ---------------------------------------------------------------- stacks */
+
+/**
+ * uf_stack_size - bytes of a fiber's stack
+ * @fiber: the fiber, or NULL for the calling one.
+ *
+ * Returns what it and what it calls can use; 0 if @fiber is NULL and the caller
+ * is not a fiber. Context: any.
+ */
+size_t uf_stack_size(const struct uf_fiber *fiber);
+
+/**
+ * uf_stack_high_water - the most that was ever used of a fiber's stack
+ * @fiber: the fiber, or NULL for the calling one. It may be running.
+ *
+ * Stacks are reused, and fibers that had it before count, too, unless the fiber
+ * was made with UF_CLEAN_STACK. So does all of a stack whose memory is locked
+ * (mlockall()). Context: any; makes system calls, which do not wait.
+ *
+ * Returns bytes, at most uf_stack_size(); -EPERM (@fiber NULL, not a fiber); or
+ * what mincore() fails with where there is no /proc.
+ */
+ssize_t uf_stack_high_water(const struct uf_fiber *fiber);
 
 #ifdef __cplusplus
 }

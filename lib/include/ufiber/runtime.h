@@ -18,8 +18,9 @@ struct uf_policy;
  * @max_threads: most threads the runtime may start, servers included; from
  *	@servers to 32768; 0 means @servers + 256. Under the "none" backend only @servers
  *	are ever started.
- * @stack_size: bytes of a fiber's stack unless its attributes say otherwise,
- *	rounded up to pages; at least UF_STACK_MIN; 0 means 64 KiB.
+ * @stack_size: bytes of a fiber's stack unless its attributes say otherwise
+ *	(there is told how it is rounded); at least UF_STACK_MIN; 0 means
+ *	64 KiB.
  * @ring_entries: entries of each server's io_uring submission queue, rounded
  *	up to a power of two; 0 means 256.
  * @backend: "module", "none", or NULL: the environment variable

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: GPL-2.0
+# These calls fail when the test says so.
+$(OUTPUT)/stack_fault: LDFLAGS += -Wl,--wrap=mmap,--wrap=munmap,--wrap=madvise,--wrap=mprotect,--wrap=ioctl,--wrap=syscall
