@@ -100,6 +100,9 @@ int uf_config_read(struct uf_config *out, const struct uf_config *config)
 		return uf_fail(-EINVAL,
 			       "config.offload_threads is %u: at most %u",
 			       out->offload_threads, UFIBER_MAX_THREADS);
+	if (out->flags & ~UF_NO_OVERFLOW_REPORT)
+		return uf_fail(-EINVAL, "config.flags is %#x: %#x is not known",
+			       out->flags, out->flags & ~UF_NO_OVERFLOW_REPORT);
 	error = check_servers(out);
 	if (!error)
 		error = check_stack(out);

@@ -469,6 +469,7 @@ struct uf_doorbell {
  * @max_threads: (C).
  * @stack_size: a fiber's by default (C).
  * @ring_entries: (C).
+ * @report_overflow: overflows of stacks are reported (C).
  * @servers: @nr_servers of them (C).
  * @threads: room for @max_threads (C).
  * @shared_domain: shared with the module, as the next two (C).
@@ -503,6 +504,7 @@ struct uf_runtime {
 	unsigned int max_threads;
 	size_t stack_size;
 	unsigned int ring_entries;
+	bool report_overflow;
 	struct uf_server *servers;
 	struct uf_thread *threads;
 	struct ufiber_shared_domain *shared_domain;

@@ -6,6 +6,7 @@
 
 #include "futex.h"
 #include "internal.h"
+#include "overflow.h"
 
 /* Entries of the ring that plain threads send from, one at a time. */
 #define UF_DOORBELL_ENTRIES 4
@@ -188,6 +189,7 @@ static struct uf_runtime *alloc_runtime(const struct uf_config *config)
 	rt->max_threads = config->max_threads;
 	rt->stack_size = config->stack_size;
 	rt->ring_entries = config->ring_entries;
+	rt->report_overflow = !(config->flags & UF_NO_OVERFLOW_REPORT);
 	rt->servers = alloc_array(rt->nr_servers, sizeof(*rt->servers));
 	rt->threads = alloc_array(rt->max_threads, sizeof(*rt->threads));
 	if (!rt->servers || !rt->threads) {
@@ -205,6 +207,8 @@ static void stop(struct uf_runtime *rt)
 {
 	if (rt->nr_threads)
 		uf_threads_stop(rt);
+	if (rt->report_overflow)
+		uf_overflow_stop();
 	destroy_rings(rt);
 	if (rt->backend)
 		rt->backend->teardown(rt);
@@ -212,8 +216,11 @@ static void stop(struct uf_runtime *rt)
 
 static int start(struct uf_runtime *rt, const struct uf_config *config)
 {
-	int error = choose_backend(rt, config->backend);
+	int error;
 
+	if (rt->report_overflow)
+		uf_overflow_start();
+	error = choose_backend(rt, config->backend);
 	if (!error)
 		error = create_rings(rt);
 	if (!error)

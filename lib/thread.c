@@ -5,9 +5,10 @@
 
 #include "futex.h"
 #include "internal.h"
+#include "overflow.h"
 
 /* A base context runs the scheduler and signal handlers; fibers have their own. */
-#define UF_THREAD_STACK (128 * 1024)
+#define UF_THREAD_STACK (128 * 1024 + UF_SIGNAL_STACK)
 
 /* After a failure to start a thread, how long not to try again. */
 #define UF_SPAWN_PAUSE_NS 10000000
@@ -41,6 +42,20 @@ static void started(struct uf_runtime *rt, unsigned int n)
 	uf_futex_wake(&rt->starting);
 }
 
+static void serve(struct uf_thread *t)
+{
+	const struct uf_backend *backend = t->rt->backend;
+	struct uf_signal_stack signal_stack;
+
+	if (t->rt->report_overflow)
+		uf_signal_stack_set(&signal_stack);
+	WRITE_ONCE(t->shared->critical, 1);
+	while (!READ_ONCE(t->rt->stop) && backend->standby(t) >= 0)
+		uf_serve(t);
+	if (t->rt->report_overflow)
+		uf_signal_stack_unset(&signal_stack);
+}
+
 static void *thread_main(void *arg)
 {
 	struct uf_thread *t = arg;
@@ -56,9 +71,7 @@ static void *thread_main(void *arg)
 	if (error)
 		return NULL;
 
-	WRITE_ONCE(t->shared->critical, 1);
-	while (!READ_ONCE(t->rt->stop) && backend->standby(t) >= 0)
-		uf_serve(t);
+	serve(t);
 	backend->detach(t);
 	return NULL;
 }

@@ -31,6 +31,7 @@ struct uf_policy;
  *	are started as they are needed.
  * @policy: which ready fiber runs next, see ufiber/policy.h; NULL means the
  *	built-in work stealing. It must stay as long as the runtime.
+ * @flags: UF_NO_OVERFLOW_REPORT or 0.
  */
 struct uf_config {
 	size_t size;
@@ -41,7 +42,18 @@ struct uf_config {
 	const char *backend;
 	unsigned int offload_threads;
 	const struct uf_policy *policy;
+	unsigned int flags;
 };
+
+/*
+ * Do not report the overflow of a stack. Without this flag a runtime installs
+ * handlers of SIGSEGV and SIGBUS and gives its threads an alternate signal stack
+ * (64 KiB). A fiber's fault in its guard page is then told on stderr, with its
+ * name and a backtrace; after that, and after all other faults, the handler
+ * that there was before is called, or the default action taken. A handler that
+ * the program installs later is called in place of it.
+ */
+#define UF_NO_OVERFLOW_REPORT (1U << 0)
 
 #define UF_STACK_MIN ((size_t)16384)
 /* clang-format off */
