@@ -75,13 +75,18 @@ static int create_all(struct __test_metadata *_metadata, struct parked *parked)
 	return n;
 }
 
+static void release_all(struct parked *parked, int n)
+{
+	while (n--)
+		uf_sem_post(&parked->go);
+}
+
 static void join_all(struct __test_metadata *_metadata, struct parked *parked,
 		     int n)
 {
 	int i;
 
-	for (i = 0; i < n; i++)
-		uf_sem_post(&parked->go);
+	release_all(parked, n);
 	for (i = 0; i < n; i++)
 		JOIN(fibers[i]);
 }
@@ -226,6 +231,34 @@ FIBER_TEST(high_water, 1)
 	EXPECT_GT(2048, measured(_metadata, UF_CLEAN_STACK, 0));
 }
 
+static __attribute__((noinline)) void write_zeros(void)
+{
+	volatile char buffer[32768];
+	int i;
+
+	for (i = 0; i < sizeof(buffer); i++)
+		buffer[i] = 0;
+}
+
+/* Pages of zeros have been used as well. */
+static void *use_zeros(void *arg)
+{
+	write_zeros();
+	return (void *)uf_stack_high_water(NULL);
+}
+
+FIBER_TEST(high_water_of_zeros, 1)
+{
+	struct uf_attr attr = { .size = sizeof(attr), .flags = UF_CLEAN_STACK };
+	struct uf_fiber *fiber;
+	void *n;
+
+	ASSERT_EQ(0, uf_create(NULL, &fiber, &attr, use_zeros, NULL));
+	ASSERT_EQ(0, uf_join(fiber, &n));
+	EXPECT_LE(32768, (ssize_t)n);
+	EXPECT_GT(32768 + 4096 + 2048, (ssize_t)n);
+}
+
 /* On a reused stack what others left counts, and what a clean one left does not. */
 FIBER_TEST(high_water_reused, 1)
 {
@@ -302,43 +335,57 @@ static void create_used(struct __test_metadata *_metadata, struct uf_runtime *rt
 	}
 }
 
-/* What is idle goes back, though nothing happens in the runtime any more. */
-TEST(idle_memory_is_returned)
-{
-	struct parked parked = { 0 };
-	struct uf_runtime *rt;
-
-	CREATE_RUNTIME(&rt, 2);
-	create_used(_metadata, rt, &parked, 1000, 0);
-	join_all(_metadata, &parked, 1000);
-	while (count_resident(1000))
-		sched_yield();
-	EXPECT_EQ(0, uf_runtime_destroy(rt));
-}
+struct joining {
+	int first;
+	int end;
+};
 
 static void *join_from_fiber(void *arg)
 {
-	struct parked *parked = arg;
+	struct joining *joining = arg;
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(fibers); i++)
-		uf_sem_post(&parked->go);
-	for (i = 0; i < ARRAY_SIZE(fibers); i++)
+	for (i = joining->first; i < joining->end; i++)
 		uf_join(fibers[i], NULL);
 	return NULL;
+}
+
+/*
+ * What is idle goes back, though nothing happens in the runtime any more; be it
+ * in the servers' caches, or where plain threads put it.
+ */
+TEST(idle_memory_is_returned)
+{
+	struct parked parked = { 0 };
+	struct joining joining = { 0, 500 };
+	struct uf_runtime *rt;
+	struct uf_fiber *fiber;
+
+	CREATE_RUNTIME(&rt, 2);
+	create_used(_metadata, rt, &parked, 1000, 0);
+	release_all(&parked, 1000);
+	ASSERT_EQ(0, uf_create(rt, &fiber, NULL, join_from_fiber, &joining));
+	JOIN(fiber);
+	joining = (struct joining){ 500, 1000 };
+	join_from_fiber(&joining);
+	while (count_resident(1000))
+		sched_yield();
+	EXPECT_EQ(0, uf_runtime_destroy(rt));
 }
 
 /* Without any wait, the stacks kept warm are bounded. */
 TEST(warm_stacks_are_bounded)
 {
 	struct parked parked = { 0 };
+	struct joining joining = { 0, ARRAY_SIZE(fibers) };
 	struct uf_runtime *rt;
 	struct uf_fiber *fiber;
 
 	CREATE_RUNTIME(&rt, 1);
 	create_used(_metadata, rt, &parked, ARRAY_SIZE(fibers), 0);
 	EXPECT_EQ(ARRAY_SIZE(fibers), count_resident(ARRAY_SIZE(fibers)));
-	ASSERT_EQ(0, uf_create(rt, &fiber, NULL, join_from_fiber, &parked));
+	release_all(&parked, ARRAY_SIZE(fibers));
+	ASSERT_EQ(0, uf_create(rt, &fiber, NULL, join_from_fiber, &joining));
 	JOIN(fiber);
 	EXPECT_GT(1024 + 128, count_resident(ARRAY_SIZE(fibers)));
 	EXPECT_EQ(0, uf_runtime_destroy(rt));
