@@ -11,6 +11,7 @@
 #: make bench-kernel      instruction counts of the module's paths, in a VM
 #: make bench-kernel-profile WORK=hand-over   which functions they go to
 #: make bench-switch      the fiber switch beside its peers
+#: make bench-parked      the memory of a parked fiber beside its peer
 #: make model             check the protocol's model with spin, and that it catches bugs
 #: make lint              checkpatch, sparse, clang-format, cppcheck, shellcheck
 #:
@@ -168,12 +169,17 @@ bench-switch:
 	@$(MAKE) --no-print-directory bench-build
 	@$(BENCH)/switch
 
+bench-parked:
+	@$(DEPS) build bench
+	@$(MAKE) --no-print-directory bench-build
+	@$(BENCH)/parked
+
 clean:
 	rm -rf build
 
 .PHONY: help all kmod kmod-install kmod-all lib demo-build bench-build selftests install deps
 .PHONY: $(BUILT_KERNELS:%=built-%)
 .PHONY: demo check check-long model coverage fuzz kmod-kcov lint clean
-.PHONY: bench-kernel bench-kernel-profile bench-switch
+.PHONY: bench-kernel bench-kernel-profile bench-switch bench-parked
 .PHONY: $(KERNELS:%=kmod-%) $(KERNELS:%=kmod-fput-%) $(KERNELS:%=kmod-sched_switch-%)
 .PHONY: $(KERNELS:%=kmod-delay-%)
