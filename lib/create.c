@@ -6,8 +6,7 @@
 #include "stack.h"
 #include "wait.h"
 
-#define UF_ATTR_FLAGS \
-	(UF_DETACHED | UF_PINNED | UF_PARKED | UF_CLEAN_STACK)
+#define UF_ATTR_FLAGS (UF_DETACHED | UF_PINNED | UF_PARKED | UF_CLEAN_STACK)
 
 /* Identities that a server takes at once. */
 #define UF_IDS 256

@@ -88,10 +88,12 @@ static void write_head(const struct uf_fiber *fiber, const void *address)
 	struct line line = { .len = 0 };
 
 	add_text(&line, "ufiber: stack overflow of fiber ");
-	add_address(&line, fiber);
+	add_number(&line, fiber->id, 10);
 	add_text(&line, " \"");
 	add_text(&line, fiber->name);
-	add_text(&line, "\": ");
+	add_text(&line, "\" (");
+	add_address(&line, fiber);
+	add_text(&line, "): ");
 	add_number(&line, fiber->stack_size, 10);
 	add_text(&line, " bytes of stack from ");
 	add_address(&line, fiber->stack);

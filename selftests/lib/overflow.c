@@ -70,6 +70,8 @@ void *overflow_start(void *arg)
 {
 	int depth = 0;
 
+	if (arg)
+		dprintf(STDERR_FILENO, "I am fiber %lu\n", uf_id(NULL));
 	return (void *)(intptr_t)overflow_deeper(&depth);
 }
 
@@ -119,12 +121,17 @@ static void run_action(void *arg)
 
 TEST_F(overflow, is_reported)
 {
-	struct action action = { .start = overflow_start };
+	struct action action = { .start = overflow_start, .arg = &action };
+	char expected[64];
+	unsigned long id;
 
 	run_child(_metadata, run_action, &action);
 	EXPECT_SIGNAL(SIGSEGV);
-	EXPECT_SAID("stack overflow of fiber 0x");
-	EXPECT_SAID("\"the worker\": 65536 bytes of stack from 0x");
+	ASSERT_EQ(1, sscanf(end.text, "I am fiber %lu", &id));
+	snprintf(expected, sizeof(expected),
+		 "stack overflow of fiber %lu \"the worker\" (0x", id);
+	EXPECT_SAID(expected);
+	EXPECT_SAID("): 65536 bytes of stack from 0x");
 	/* The innermost frames, and the outermost. */
 	EXPECT_SAID("(overflow_deeper+0x");
 	EXPECT_SAID(" more ...\n");
@@ -146,8 +153,7 @@ TEST_F(overflow, of_any_size)
 		action.stack_size = sizes[i];
 		run_child(_metadata, run_action, &action);
 		EXPECT_SIGNAL(SIGSEGV);
-		snprintf(expected, sizeof(expected),
-			 "\"the worker\": %zu bytes", sizes[i]);
+		snprintf(expected, sizeof(expected), "): %zu bytes", sizes[i]);
 		EXPECT_SAID(expected);
 	}
 }
