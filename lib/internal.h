@@ -247,6 +247,7 @@ struct uf_stack_pool {
  * @surplus: the first of the batches that shall go back to the arena (L;
  *	readable without, as a hint).
  * @age_at: when to look for idle ones again (L).
+ * @watched: @pool is not empty, and a server will look at it (L).
  * @pool: for each class (L).
  * @arena: where they come from.
  */
@@ -254,6 +255,7 @@ struct uf_stacks {
 	uint32_t lock;
 	struct uf_fiber *surplus;
 	uint64_t age_at;
+	bool watched;
 	struct uf_stack_pool pool[UF_STACK_CLASSES];
 	struct uf_arena arena;
 };

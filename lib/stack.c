@@ -137,9 +137,11 @@ struct uf_fiber *uf_stack_refill(struct uf_thread *t, struct uf_runtime *rt,
 void uf_stack_spill(struct uf_thread *t, struct uf_fiber *fiber)
 {
 	struct uf_stack_cache *cache = uf_stack_cache(t, fiber->rt);
-	struct uf_stacks *stacks = &fiber->rt->stacks;
+	struct uf_runtime *rt = fiber->rt;
+	struct uf_stacks *stacks = &rt->stacks;
 	unsigned int class = uf_stack_class(fiber->stack_size);
 	struct uf_stack_list full;
+	bool watched = true;
 
 	if (cache && class != UF_STACK_LARGE) {
 		full = cache->spare[class];
@@ -158,24 +160,38 @@ void uf_stack_spill(struct uf_thread *t, struct uf_fiber *fiber)
 			add_surplus(stacks, fiber);
 		} else {
 			give_loose(stacks, &stacks->pool[class], fiber, class);
+			watched = stacks->watched;
+			stacks->watched = true;
 		}
 	}
 	uf_spin_unlock(&stacks->lock);
+	/* All servers may be asleep: have one arm its timer. */
+	if (!watched)
+		uf_doorbell_poke(&rt->doorbell, &rt->servers[0]);
 }
 
 /* ---------------------------------------------------------------- ageing */
 
-/* Whether there is anything that could be found to be idle. */
-bool uf_stacks_pooled(const struct uf_runtime *rt, const struct uf_server *s)
+static bool pool_is_empty(const struct uf_stacks *stacks)
 {
-	const struct uf_stack_pool *pool = rt->stacks.pool;
 	unsigned int i;
 
 	for (i = 0; i < UF_STACK_CLASSES; i++)
-		if (s->stacks.now[i].nr || s->stacks.spare[i].nr ||
-		    READ_ONCE(pool[i].nr) || READ_ONCE(pool[i].loose.nr))
+		if (READ_ONCE(stacks->pool[i].nr) ||
+		    READ_ONCE(stacks->pool[i].loose.nr))
+			return false;
+	return true;
+}
+
+/* Whether there is anything that could be found to be idle. */
+bool uf_stacks_pooled(const struct uf_runtime *rt, const struct uf_server *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < UF_STACK_CLASSES; i++)
+		if (s->stacks.now[i].nr || s->stacks.spare[i].nr)
 			return true;
-	return false;
+	return !pool_is_empty(&rt->stacks);
 }
 
 /* The lock is held. */
@@ -226,6 +242,7 @@ static void age(struct uf_thread *t, struct uf_server *s)
 		for (i = 0; i < UF_STACK_CLASSES; i++)
 			age_pool(stacks, &stacks->pool[i]);
 	}
+	stacks->watched = !pool_is_empty(stacks);
 	uf_spin_unlock(&stacks->lock);
 	if (uf_stacks_pooled(t->rt, s)) {
 		s->stacks.armed = true;

@@ -75,7 +75,7 @@ static inline int lib_test_bail(int assert, struct __test_metadata *t)
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
-	return "handle_segv=0:handle_abort=0";
+	return "handle_segv=0:handle_sigbus=0:handle_abort=0";
 }
 /* clang-format on */
 
