@@ -356,6 +356,11 @@ static void *join_from_fiber(void *arg)
 	return NULL;
 }
 
+static bool sleeps_for_good(struct uf_server *s)
+{
+	return READ_ONCE(s->sleep) == UF_ASLEEP && !READ_ONCE(s->stacks.armed);
+}
+
 /*
  * What is idle goes back, though nothing happens in the runtime any more; be it
  * in the servers' caches, or where plain threads put it.
@@ -366,6 +371,7 @@ TEST(idle_memory_is_returned)
 	struct joining joining = { 0, 500 };
 	struct uf_runtime *rt;
 	struct uf_fiber *fiber;
+	int i;
 
 	CREATE_RUNTIME(&rt, 2);
 	create_used(_metadata, rt, &parked, 1000, 0);
@@ -374,7 +380,9 @@ TEST(idle_memory_is_returned)
 	JOIN(fiber);
 	while (count_resident(500))
 		sched_yield();
-	/* Now all servers may well be asleep for good. */
+	for (i = 0; i < 2; i++)
+		while (!sleeps_for_good(&rt->servers[i]))
+			sched_yield();
 	joining = (struct joining){ 500, 1000 };
 	join_from_fiber(&joining);
 	while (count_resident(1000))
