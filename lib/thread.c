@@ -47,13 +47,13 @@ static void serve(struct uf_thread *t)
 	const struct uf_backend *backend = t->rt->backend;
 	struct uf_signal_stack signal_stack;
 
+	signal_stack.set = false;
 	if (t->rt->report_overflow)
 		uf_signal_stack_set(&signal_stack);
 	WRITE_ONCE(t->shared->critical, 1);
 	while (!READ_ONCE(t->rt->stop) && backend->standby(t) >= 0)
 		uf_serve(t);
-	if (t->rt->report_overflow)
-		uf_signal_stack_unset(&signal_stack);
+	uf_signal_stack_unset(&signal_stack);
 }
 
 static void *thread_main(void *arg)
