@@ -367,13 +367,16 @@ static bool sleeps_for_good(struct uf_server *s)
  */
 TEST(idle_memory_is_returned)
 {
+	struct uf_config config = UF_CONFIG_INIT;
 	struct parked parked = { 0 };
 	struct joining joining = { 0, 500 };
 	struct uf_runtime *rt;
 	struct uf_fiber *fiber;
 	int i;
 
-	CREATE_RUNTIME(&rt, 2);
+	/* No thread may be started later, whose stack could be where ours was. */
+	config.servers = config.max_threads = 2;
+	ASSERT_EQ(0, uf_runtime_create(&rt, &config));
 	create_used(_metadata, rt, &parked, 1000, 0);
 	release_all(&parked, 1000);
 	ASSERT_EQ(0, uf_create(rt, &fiber, NULL, join_from_fiber, &joining));
