@@ -413,11 +413,13 @@ TEST(warm_stacks_are_bounded)
 
 TEST(large_stacks_are_unmapped)
 {
+	struct uf_config config = UF_CONFIG_INIT;
 	struct parked parked = { 0 };
 	unsigned char page;
 	struct uf_runtime *rt;
 
-	CREATE_RUNTIME(&rt, 1);
+	config.servers = config.max_threads = 1;
+	ASSERT_EQ(0, uf_runtime_create(&rt, &config));
 	create_used(_metadata, rt, &parked, 1, 3 << 20);
 	EXPECT_EQ(0, mincore(ranges[0].start, 1, &page));
 	join_all(_metadata, &parked, 1);
