@@ -58,6 +58,9 @@ void uf_scope_child_ends(struct uf_thread *t, struct uf_fiber *child)
 	*child->sibling_link = child->sibling;
 	if (child->sibling)
 		child->sibling->sibling_link = child->sibling_link;
+	/* That it was cancelled is no error of its own. */
+	if (error == -ECANCELED && scope->cancelled)
+		error = 0;
 	if (error && !scope->error) {
 		scope->error = error;
 		cancel_children(t, scope);

@@ -80,7 +80,8 @@ int uf_scope_open(struct uf_scope *scope, uint64_t deadline);
  * @scope: the scope.
  * @attr: its attributes, or NULL; UF_PARKED and UF_DETACHED are not for it.
  * @start: what it runs; @arg: its argument. If it returns other than 0, it is the
- *	scope's error, and the other fibers of the scope are cancelled.
+ *	scope's error, and the other fibers of the scope are cancelled; but that it
+ *	was cancelled with the scope (-ECANCELED) is none.
  *
  * If the scope has been cancelled, so is the fiber from its start. Context: the
  * scope's owner or a fiber of the scope; does not switch. Returns 0, -EINVAL,
