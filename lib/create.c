@@ -6,7 +6,8 @@
 #include "stack.h"
 #include "wait.h"
 
-#define UF_ATTR_FLAGS (UF_DETACHED | UF_PINNED | UF_PARKED | UF_CLEAN_STACK)
+#define UF_ATTR_FLAGS \
+	(UF_DETACHED | UF_PINNED | UF_PARKED | UF_CLEAN_STACK | UF_FPENV)
 
 /* Identities that a server takes at once. */
 #define UF_IDS 256
@@ -52,6 +53,9 @@ static struct uf_fiber *make(struct uf_runtime *rt, const struct uf_attr *attr,
 	fiber->detached = attr->flags & UF_DETACHED;
 	fiber->parked = attr->flags & UF_PARKED;
 	fiber->joining = false;
+	fiber->has_fpenv = attr->flags & UF_FPENV;
+	if (fiber->has_fpenv)
+		uf_arch_fpenv_save(&fiber->fpenv);
 	fiber->joiners = (struct uf_waitq){ 0 };
 	fiber->wait.state = UF_WAIT_NONE;
 	fiber->cancelled = 0;

@@ -114,6 +114,7 @@ struct uf_wait {
  * @joining: somebody does.
  * @joiners: that one.
  * @parked: it has not been started yet (A).
+ * @has_fpenv: it was made with UF_FPENV (C).
  * @id: its identity (C).
  * @cancelled: its waits are to end (A).
  * @shields: but not now (T).
@@ -133,6 +134,8 @@ struct uf_wait {
  * @stack_size: bytes of it (C).
  * @chunk: what the stack is a part of (C).
  * @next_batch: the first of the next batch of stacks (L).
+ * @fpenv: its floating-point controls, if it has its own, while it does not
+ *	run.
  * @name: its name (C).
  */
 struct uf_fiber {
@@ -151,6 +154,7 @@ struct uf_fiber {
 	bool detached;
 	bool joining;
 	bool parked;
+	bool has_fpenv;
 	struct uf_waitq joiners;
 	uint64_t id;
 	uint32_t cancelled;
@@ -171,6 +175,7 @@ struct uf_fiber {
 	size_t stack_size;
 	struct uf_chunk *chunk;
 	struct uf_fiber *next_batch;
+	struct uf_arch_fpenv fpenv;
 	char name[UF_NAME_MAX];
 };
 
@@ -398,6 +403,7 @@ typedef void uf_after_fn(struct uf_thread *t, struct uf_fiber *prev);
  * @prev: the fiber that is being switched away from, or NULL (T).
  * @after: what to do when it has been, or NULL (T).
  * @base: its own stack, when it runs a fiber.
+ * @fpenv: its floating-point controls while a fiber with its own runs (T).
  * @pthread: the thread (C).
  */
 struct uf_thread {
@@ -412,6 +418,7 @@ struct uf_thread {
 	struct uf_fiber *prev;
 	uf_after_fn *after;
 	struct uf_context base;
+	struct uf_arch_fpenv fpenv;
 	pthread_t pthread;
 } __cacheline_aligned;
 
@@ -656,6 +663,26 @@ static inline void uf_leave(struct uf_thread *t)
 		uf_leave_kick(t);
 	barrier();
 	WRITE_ONCE(t->shared->critical, 0);
+}
+
+/* Before a switch away from @fiber: back to the thread's floating-point controls. */
+static inline void uf_fpenv_leave(const struct uf_thread *t,
+				  struct uf_fiber *fiber)
+{
+	if (likely(!fiber->has_fpenv))
+		return;
+	uf_arch_fpenv_save(&fiber->fpenv);
+	uf_arch_fpenv_load(&t->fpenv);
+}
+
+/* After a switch to @fiber: to its own, if it has any. */
+static inline void uf_fpenv_arrive(struct uf_thread *t,
+				   const struct uf_fiber *fiber)
+{
+	if (likely(!fiber->has_fpenv))
+		return;
+	uf_arch_fpenv_save(&t->fpenv);
+	uf_arch_fpenv_load(&fiber->fpenv);
 }
 
 #endif /* UF_INTERNAL_H */

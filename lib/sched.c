@@ -88,6 +88,7 @@ void uf_arrive(struct uf_thread *t)
 	struct uf_server *s;
 
 	finish_switch(t);
+	uf_fpenv_arrive(t, t->current);
 	s = uf_server(t);
 	uf_count(s->switches);
 	if (likely(s->switches % UF_CHORES_EVERY))
@@ -112,6 +113,7 @@ static inline struct uf_thread *switch_to(struct uf_thread *t,
 	struct uf_fiber *self = t->current;
 	struct uf_context *to = &t->base;
 
+	uf_fpenv_leave(t, self);
 	t->prev = self;
 	t->current = next;
 	if (likely(next)) {

@@ -12,7 +12,7 @@ TEST_GEN_PROGS := $(UF_PROGS)
 KHDR_INCLUDES := -I$(TOP)/include/uapi
 
 CFLAGS := -g -O2 -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers \
-	  -Wno-sign-compare -I$(UF_KSFT) $(KHDR_INCLUDES)
+	  -Wno-sign-compare -Wno-clobbered -I$(UF_KSFT) $(KHDR_INCLUDES)
 LDLIBS := -luring -lpthread
 
 ifeq ($(DIR),kmod)
@@ -25,7 +25,7 @@ else
 LIBDIR := $(UF_BUILD)/lib$(if $(SAN),-$(SAN))
 LOCAL_HDRS := $(wildcard *.h) $(TOP)/lib/include/ufiber.h
 ARCH := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
-CFLAGS += -I$(TOP)/lib/include -I$(TOP)/lib -I$(TOP)/lib/arch/$(ARCH)
+CFLAGS += -I$(TOP)/lib/include -I$(TOP)/lib -I$(TOP)/lib/arch/$(ARCH) -Iarch/$(ARCH)
 ifeq ($(SAN),asan)
 # The runner preloads stdbuf's library, which must not come before ASan's.
 CFLAGS += -fsanitize=address -static-libasan -fno-omit-frame-pointer

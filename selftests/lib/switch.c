@@ -3,62 +3,9 @@
 #include "lib_test.h"
 
 #include <execinfo.h>
-#include <xmmintrin.h>
 
-#include "arch/x86_64/switch.h"
-
-/*
- * Gives each register that a call must keep a value made from @seed, calls @fn,
- * and returns a mask of those that came back with another.
- */
-unsigned int kept_registers(uint64_t seed, void (*fn)(void));
-__asm__("	.text\n"
-	"	.type	kept_registers, @function\n"
-	"kept_registers:\n"
-	"	endbr64\n"
-	"	push	%rbp\n"
-	"	push	%rbx\n"
-	"	push	%r12\n"
-	"	push	%r13\n"
-	"	push	%r14\n"
-	"	push	%r15\n"
-	"	push	%rdi\n"
-	"	lea	1(%rdi), %rbx\n"
-	"	lea	2(%rdi), %rbp\n"
-	"	lea	3(%rdi), %r12\n"
-	"	lea	4(%rdi), %r13\n"
-	"	lea	5(%rdi), %r14\n"
-	"	lea	6(%rdi), %r15\n"
-	"	call	*%rsi\n"
-	"	pop	%rdi\n"
-	"	xor	%eax, %eax\n"
-	"	.irpc	i, 123456\n"
-	"	inc	%rdi\n"
-	"	.if	\\i == 1\n"
-	"	cmp	%rdi, %rbx\n"
-	"	.elseif	\\i == 2\n"
-	"	cmp	%rdi, %rbp\n"
-	"	.elseif	\\i == 3\n"
-	"	cmp	%rdi, %r12\n"
-	"	.elseif	\\i == 4\n"
-	"	cmp	%rdi, %r13\n"
-	"	.elseif	\\i == 5\n"
-	"	cmp	%rdi, %r14\n"
-	"	.else\n"
-	"	cmp	%rdi, %r15\n"
-	"	.endif\n"
-	"	je	1f\n"
-	"	or	$1 << \\i, %eax\n"
-	"1:\n"
-	"	.endr\n"
-	"	pop	%r15\n"
-	"	pop	%r14\n"
-	"	pop	%r13\n"
-	"	pop	%r12\n"
-	"	pop	%rbx\n"
-	"	pop	%rbp\n"
-	"	ret\n"
-	"	.size	kept_registers, . - kept_registers\n");
+#include "switch.h"
+#include "test_arch.h"
 
 static void no_switch(void)
 {
@@ -89,35 +36,19 @@ FIBER_TEST(registers, 1)
 	}
 }
 
-#define MXCSR_CONTROL 0xffc0U
-#define MXCSR_DEFAULT 0x1f80U
-#define MXCSR_ROUND_UP 0x5f80U
-#define X87_DEFAULT 0x037fU
-#define X87_ROUND_UP 0x0b7fU
-
-static unsigned int mxcsr_control(void)
-{
-	return _mm_getcsr() & MXCSR_CONTROL;
-}
-
-static unsigned int x87_control(void)
-{
-	uint16_t cw;
-
-	__asm__ __volatile__("fnstcw %0" : "=m"(cw));
-	return cw;
-}
-
-static void set_x87_control(uint16_t cw)
-{
-	__asm__ __volatile__("fldcw %0" : : "m"(cw));
-}
-
 struct fp_case {
 	struct __test_metadata *metadata;
-	unsigned int mxcsr;
-	unsigned int x87;
+	uint64_t controls;
 };
+
+static int create_with_flags(struct uf_fiber **fiber, unsigned int flags,
+			     void *(*start)(void *), void *arg)
+{
+	struct uf_attr attr = UF_ATTR_INIT;
+
+	attr.flags = flags;
+	return uf_create(NULL, fiber, &attr, start, arg);
+}
 
 static void *keep_fp_controls(void *arg)
 {
@@ -125,33 +56,33 @@ static void *keep_fp_controls(void *arg)
 	struct __test_metadata *_metadata = c->metadata;
 	int i;
 
-	_mm_setcsr(c->mxcsr);
-	set_x87_control(c->x87);
+	set_fp_controls(c->controls);
 	for (i = 0; i < 100; i++) {
 		uf_yield();
-		EXPECT_EQ(c->mxcsr, mxcsr_control());
-		EXPECT_EQ(c->x87, x87_control());
+		EXPECT_EQ(c->controls, fp_controls());
 	}
 	return NULL;
 }
 
-FIBER_TEST(fp_controls, 1)
+/* Those with the flag have their own; the one without sees none of them. */
+FIBER_TEST(fp_controls_of_fibers, 1)
 {
-	struct fp_case cases[] = {
-		{ _metadata, MXCSR_DEFAULT, X87_DEFAULT },
-		{ _metadata, MXCSR_ROUND_UP, X87_DEFAULT },
-		{ _metadata, MXCSR_DEFAULT, X87_ROUND_UP },
-		{ _metadata, MXCSR_ROUND_UP, X87_ROUND_UP },
-	};
+	struct fp_case cases[ARRAY_SIZE(fp_values)];
 	struct uf_fiber *fiber[ARRAY_SIZE(cases)];
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(cases); i++)
-		CREATE(&fiber[i], keep_fp_controls, &cases[i]);
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		cases[i] = (struct fp_case){ _metadata, fp_values[i] };
+		ASSERT_EQ(0, create_with_flags(&fiber[i], UF_FPENV,
+					       keep_fp_controls, &cases[i]));
+	}
+	for (i = 0; i < 100; i++) {
+		uf_yield();
+		EXPECT_EQ(fp_values[0], fp_controls());
+	}
 	for (i = 0; i < ARRAY_SIZE(cases); i++)
 		JOIN(fiber[i]);
-	EXPECT_EQ(MXCSR_DEFAULT, mxcsr_control());
-	EXPECT_EQ(X87_DEFAULT, x87_control());
+	EXPECT_EQ(fp_values[0], fp_controls());
 }
 
 static void *check_fp_controls(void *arg)
@@ -159,23 +90,34 @@ static void *check_fp_controls(void *arg)
 	struct fp_case *c = arg;
 	struct __test_metadata *_metadata = c->metadata;
 
-	EXPECT_EQ(c->mxcsr, mxcsr_control());
-	EXPECT_EQ(c->x87, x87_control());
+	EXPECT_EQ(c->controls, fp_controls());
 	return NULL;
 }
 
 /* As a thread does. */
 FIBER_TEST(fp_controls_are_inherited, 1)
 {
-	struct fp_case c = { _metadata, MXCSR_ROUND_UP, X87_ROUND_UP };
+	struct fp_case c = { _metadata, fp_values[3] };
 	struct uf_fiber *fiber;
 
-	_mm_setcsr(MXCSR_ROUND_UP);
-	set_x87_control(X87_ROUND_UP);
-	CREATE(&fiber, check_fp_controls, &c);
-	_mm_setcsr(MXCSR_DEFAULT);
-	set_x87_control(X87_DEFAULT);
+	set_fp_controls(fp_values[3]);
+	ASSERT_EQ(0, create_with_flags(&fiber, UF_FPENV, check_fp_controls, &c));
+	set_fp_controls(fp_values[0]);
 	JOIN(fiber);
+}
+
+/* Without the flag a switch leaves them alone. */
+FIBER_TEST(fp_controls_of_the_thread, 1)
+{
+	struct fp_case c = { _metadata, fp_values[3] };
+	struct uf_fiber *fiber;
+
+	if (UF_ARCH_SWITCHES_FPENV)
+		SKIP(return, "this switch keeps them for each fiber");
+	CREATE(&fiber, check_fp_controls, &c);
+	set_fp_controls(fp_values[3]);
+	JOIN(fiber);
+	set_fp_controls(fp_values[0]);
 }
 
 static void *misalignment(void *arg)

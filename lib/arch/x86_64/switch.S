@@ -7,12 +7,6 @@
  * of *this* call, which is right only when both sides switch from one place;
  * an indirect jump is predicted by history.
  *
- * MXCSR is stored and loaded every time. Loading it only if it differs looks
- * cheaper, but then the word that stmxcsr has just stored must be read back, and
- * the next stmxcsr waits until it has been: on Zen 6.6 ns a switch. The x87
- * control word can be compared without such a wait, which spares the fldcw: 4.4
- * instead of 4.9 ns. (boost.context, which loads both always: 4.9.)
- *
  * A shadow stack would not follow, so the file is assembled with
  * -fcf-protection=branch (<cet.h> then notes IBT only), which keeps the shadow
  * stack off in programs that link it.
@@ -30,38 +24,32 @@ uf_arch_switch:
 	_CET_ENDBR
 	leaq	-56(%rsp), %rsp
 	.cfi_adjust_cfa_offset 56
-	fnstcw	4(%rsp)
-	movq	%r15, 8(%rsp)
-	.cfi_rel_offset %r15, 8
-	movq	%r14, 16(%rsp)
-	.cfi_rel_offset %r14, 16
-	movq	%r13, 24(%rsp)
-	.cfi_rel_offset %r13, 24
-	movq	%r12, 32(%rsp)
-	.cfi_rel_offset %r12, 32
-	movq	%rbx, 40(%rsp)
-	.cfi_rel_offset %rbx, 40
+	leaq	uf_arch_resume(%rip), %rax
+	movq	56(%rsi), %rcx
 	movq	%rbp, 48(%rsp)
 	.cfi_rel_offset %rbp, 48
+	movq	%rbx, 40(%rsp)
+	.cfi_rel_offset %rbx, 40
+	movq	%r12, 32(%rsp)
+	.cfi_rel_offset %r12, 32
+	movq	%r13, 24(%rsp)
+	.cfi_rel_offset %r13, 24
+	movq	%r14, 16(%rsp)
+	.cfi_rel_offset %r14, 16
+	movq	%r15, 8(%rsp)
+	.cfi_rel_offset %r15, 8
+	movq	%rax, (%rsp)
 	movq	%rsp, (%rdi)
-	movzwl	4(%rsp), %eax
-	cmpw	%ax, 4(%rsi)
-	jne	.Lload_x87
-.Lx87_done:
-	stmxcsr	(%rsp)
 
-	/* The frames are alike, so the CFI holds on the new stack as well. */
-	movq	%rsi, %rsp
-	ldmxcsr	(%rsp)
+	/* To an unwinder it is still the old context until rsp changes. */
 	movq	%rdx, %rax
-	movq	56(%rsp), %rcx
-	movq	8(%rsp), %r15
-	movq	16(%rsp), %r14
-	movq	24(%rsp), %r13
-	movq	32(%rsp), %r12
-	movq	40(%rsp), %rbx
-	movq	48(%rsp), %rbp
-	leaq	64(%rsp), %rsp
+	movq	8(%rsi), %r15
+	movq	16(%rsi), %r14
+	movq	24(%rsi), %r13
+	movq	32(%rsi), %r12
+	movq	40(%rsi), %rbx
+	movq	48(%rsi), %rbp
+	leaq	64(%rsi), %rsp
 	.cfi_def_cfa %rsp, 0
 	.cfi_restore %r15
 	.cfi_restore %r14
@@ -71,9 +59,21 @@ uf_arch_switch:
 	.cfi_restore %rbp
 	.cfi_register %rip, %rcx
 	jmp	*%rcx
+	.cfi_endproc
+	.size	uf_arch_switch, . - uf_arch_switch
 
-	/* Out of line; the CFI state is that of before the loads. */
-	.cfi_def_cfa %rsp, 64
+	/*
+	 * Here arrives who is resumed by the inline switch: the rest of the
+	 * registers is in the frame, which is below the stack pointer, but
+	 * within the 128 bytes that signal handlers leave alone.
+	 */
+	.globl	uf_arch_resume
+	.hidden	uf_arch_resume
+	.type	uf_arch_resume, @function
+	.balign	16
+uf_arch_resume:
+	.cfi_startproc
+	.cfi_def_cfa %rsp, 0
 	.cfi_offset %rip, -8
 	.cfi_offset %rbp, -16
 	.cfi_offset %rbx, -24
@@ -81,11 +81,17 @@ uf_arch_switch:
 	.cfi_offset %r13, -40
 	.cfi_offset %r14, -48
 	.cfi_offset %r15, -56
-.Lload_x87:
-	fldcw	4(%rsi)
-	jmp	.Lx87_done
+	_CET_ENDBR
+	movq	-8(%rsp), %rcx
+	movq	-16(%rsp), %rbp
+	movq	-24(%rsp), %rbx
+	movq	-32(%rsp), %r12
+	movq	-40(%rsp), %r13
+	movq	-48(%rsp), %r14
+	movq	-56(%rsp), %r15
+	jmp	*%rcx
 	.cfi_endproc
-	.size	uf_arch_switch, . - uf_arch_switch
+	.size	uf_arch_resume, . - uf_arch_resume
 
 	/*
 	 * The first switch to a context arrives here: rax is what was passed,

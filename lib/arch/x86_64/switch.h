@@ -2,11 +2,18 @@
 /*
  * The architecture's half of a context switch. A suspended context is a stack
  * pointer; what it needs to go on lies above it as a struct uf_arch_frame.
+ *
+ * Coroutines are also switched by the inline switch of <ufiber/coro_inline.h>;
+ * either resumes what the other has suspended. A context that is resumed finds
+ * its stack pointer just above its frame.
  */
 #ifndef UF_ARCH_SWITCH_H
 #define UF_ARCH_SWITCH_H
 
 #include <stdint.h>
+
+/* Whether the switch itself saves the floating-point controls. */
+#define UF_ARCH_SWITCHES_FPENV 0
 
 /*
  * The callee comes back by an indirect jump, so that with -fcf-protection the
@@ -27,22 +34,41 @@
  * @load: the stack pointer of the context to resume.
  * @pass: what the other context's uf_arch_switch() returns, or its entry gets.
  *
- * Keeps what the psABI wants kept across a call: rbx, rbp, r12-r15, rsp, and
- * MXCSR and the x87 control word.
+ * Keeps rbx, rbp, r12-r15 and rsp. The psABI wants MXCSR and the x87 control
+ * word kept across a call, too; they are the thread's here, see struct
+ * uf_arch_fpenv.
  *
  * Returns what was passed by whoever resumed this context.
  */
 void *uf_arch_switch(void **save, void *load,
 		     void *pass) UF_ARCH_INDIRECT_RETURN;
 
+/* The same function, for callers that return what it returns as an int. */
+int uf_arch_switch_tail(void **save, void *load, intptr_t pass) __asm__(
+	"uf_arch_switch") UF_ARCH_INDIRECT_RETURN;
+
+/* An address on the calling function's stack. */
+static inline uintptr_t uf_arch_sp(void)
+{
+	uintptr_t sp;
+
+	__asm__("movq	%%rsp, %0" : "=r"(sp));
+	return sp;
+}
+
 /* Where a new context starts; not to be called. */
 void uf_arch_start(void);
 
-/* What uf_arch_switch() leaves on the stack, lowest address first. */
+/* Where the inline switch resumes a context of uf_arch_switch(); not to be called. */
+void uf_arch_resume(void);
+
+/*
+ * What uf_arch_switch() leaves on the stack, lowest address first. The inline
+ * switch leaves a frame of the same size with @resume, @rbx, @rbp and @rip,
+ * both addresses the same; the other registers it does not keep.
+ */
 struct uf_arch_frame {
-	uint32_t mxcsr;
-	uint16_t x87_cw;
-	uint16_t pad;
+	uint64_t resume;
 	uint64_t r15;
 	uint64_t r14;
 	uint64_t r13;
@@ -58,8 +84,6 @@ struct uf_arch_frame {
  * @entry: what it runs; must not return. Gets what was passed by the first
  *	switch to it, and @arg.
  *
- * As a new thread does, it starts with its creator's floating-point controls.
- *
  * Returns the stack pointer to give to uf_arch_switch().
  */
 static inline void *uf_arch_prepare(void *top, void (*entry)(void *, void *),
@@ -68,13 +92,34 @@ static inline void *uf_arch_prepare(void *top, void (*entry)(void *, void *),
 	struct uf_arch_frame *frame = (struct uf_arch_frame *)top - 1;
 
 	*frame = (struct uf_arch_frame){
+		.resume = (uint64_t)uf_arch_resume,
 		.r13 = (uint64_t)arg,
 		.r12 = (uint64_t)entry,
 		.rip = (uint64_t)uf_arch_start,
 	};
-	__asm__ __volatile__("stmxcsr %0" : "=m"(frame->mxcsr));
-	__asm__ __volatile__("fnstcw %0" : "=m"(frame->x87_cw));
 	return frame;
+}
+
+/*
+ * The floating-point controls: rounding, masked exceptions, precision. A switch
+ * leaves them alone: reading back what stmxcsr has just stored costs more than
+ * all the rest. A context with UF_FPENV saves and loads them at its switches.
+ */
+struct uf_arch_fpenv {
+	uint32_t mxcsr;
+	uint16_t x87_cw;
+};
+
+static inline void uf_arch_fpenv_save(struct uf_arch_fpenv *env)
+{
+	__asm__ __volatile__("stmxcsr %0" : "=m"(env->mxcsr));
+	__asm__ __volatile__("fnstcw %0" : "=m"(env->x87_cw));
+}
+
+static inline void uf_arch_fpenv_load(const struct uf_arch_fpenv *env)
+{
+	__asm__ __volatile__("ldmxcsr %0" : : "m"(env->mxcsr));
+	__asm__ __volatile__("fldcw %0" : : "m"(env->x87_cw));
 }
 
 #endif /* UF_ARCH_SWITCH_H */

@@ -26,6 +26,17 @@ struct uf_waitq {
 	struct uf_waiter *tail;
 };
 
+/*
+ * A flag of fibers and coroutines: it has floating-point controls (rounding,
+ * masked exceptions, precision: MXCSR and the x87 control word, or FPCR) of its
+ * own, at first those that its creator had when it was made. Its switches save
+ * them and bring back the thread's, which costs a few nanoseconds.
+ *
+ * Without the flag the controls are the thread's: whoever changes them must
+ * restore them before it switches, or others see them.
+ */
+#define UF_FPENV (1U << 4)
+
 #ifdef __cplusplus
 }
 #endif

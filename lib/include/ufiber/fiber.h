@@ -40,8 +40,7 @@ extern "C" {
  *	Rounded up: to a power of two up to 1 MiB, above that to pages. Below
  *	every stack lies a guard page.
  * @name: its name, cut to UF_NAME_MAX - 1 bytes; NULL means "".
- * @flags: UF_DETACHED, UF_PINNED, UF_PARKED,
- *	UF_CLEAN_STACK.
+ * @flags: UF_DETACHED, UF_PINNED, UF_PARKED, UF_CLEAN_STACK, UF_FPENV (base.h).
  * @priority: UF_PRIORITY_HIGH, UF_PRIORITY_NORMAL (0) or UF_PRIORITY_LOW.
  * @server: with UF_PINNED: which server, from 0; else 0.
  */
@@ -63,7 +62,7 @@ struct uf_attr {
  * uf_create - make a fiber, ready to run
  * @rt: the runtime, or NULL for the calling fiber's.
  * @fiber: where to store its handle, valid until it is joined or detached;
- *	may be NULL only if UF_DETACHED is the one flag.
+ *	may be NULL only with UF_DETACHED, and UF_FPENV at most.
  * @attr: attributes, or NULL.
  * @start: what it runs; @arg: its argument. Returning from @start ends the
  *	fiber as uf_exit() does.
