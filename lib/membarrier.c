@@ -22,7 +22,7 @@ static int membarrier(int command)
 void uf_membarrier_init(void)
 {
 	uf_no_membarrier =
-		UF_SANITIZES_THREADS ||
+		UF_SAN_THREAD ||
 		membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) != 0;
 }
 

@@ -85,6 +85,7 @@ static inline void uf_stack_free(struct uf_thread *t, struct uf_fiber *fiber)
 	struct uf_stack_cache *cache = uf_stack_cache(t, fiber->rt);
 	unsigned int class = uf_stack_class(fiber->stack_size);
 
+	uf_san_stack_end(&fiber->ctx.san);
 	if (likely(cache && class != UF_STACK_LARGE &&
 		   cache->now[class].nr < uf_stack_batch(class))) {
 		uf_stack_push(&cache->now[class], fiber);

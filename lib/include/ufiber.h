@@ -37,7 +37,9 @@
 #ifndef UFIBER_H
 #define UFIBER_H
 
+#include <ufiber/coro.h>
 #include <ufiber/fiber.h>
+#include <ufiber/generator.h>
 #include <ufiber/io.h>
 #include <ufiber/offload.h>
 #include <ufiber/policy.h>

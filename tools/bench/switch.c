@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
  * What a switch between two contexts costs, with no scheduler around it: the
- * library's, boost.context's jump_fcontext(), and swapcontext(). All are called
- * as functions, from one place on each side. The systems take turns in short
+ * library's, boost.context's jump_fcontext(), and swapcontext(), all called as
+ * functions, from one place on each side; and the library's coroutines, which
+ * check and carry a value: called, and inline. The systems take turns in short
  * rounds, so that a change of the machine's speed hits all of them.
  */
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 #include <ucontext.h>
+#include <ufiber/coro_inline.h>
 
 #include "report.h"
 #include "switch_boost.h"
@@ -36,6 +38,49 @@ static void uf_run_rounds(long rounds)
 {
 	for (long i = 0; i < rounds; i++)
 		uf_arch_switch(&uf_main, uf_other, NULL);
+}
+
+/* ------------------------------------------------------------- coroutines */
+
+static struct uf_coro *called_coro, *inline_coro;
+
+static void *called_reflect(struct uf_coro *self, void *unused, void *value)
+{
+	(void)unused;
+	while (!uf_coro_yield(self, value, &value))
+		;
+	return NULL;
+}
+
+static void called_run(long rounds)
+{
+	for (long i = 0; i < rounds; i++)
+		uf_coro_resume(called_coro, NULL, NULL);
+}
+
+static void *inline_reflect(struct uf_coro *self, void *unused, void *value)
+{
+	(void)unused;
+	while (!uf_coro_yield_inline(self, value, &value))
+		;
+	return NULL;
+}
+
+static void inline_run(long rounds)
+{
+	for (long i = 0; i < rounds; i++)
+		uf_coro_resume_inline(inline_coro, NULL, NULL);
+}
+
+static struct uf_coro *make_coro(uf_coro_fn *start)
+{
+	struct uf_coro *co;
+
+	if (uf_coro_create(&co, NULL, start, NULL)) {
+		fputs("bench: no memory for a coroutine\n", stderr);
+		exit(1);
+	}
+	return co;
 }
 
 /* ------------------------------------------------------------ swapcontext */
@@ -65,14 +110,17 @@ static void uc_run(long rounds)
 /* ---------------------------------------------------------------- measure */
 
 static struct contestant {
+	const char *work;
 	const char *name;
 	void (*run)(long rounds);
 	long rounds;
 	struct samples samples;
 } contestants[] = {
-	{ "ufiber", uf_run_rounds, 200000, { 0 } },
-	{ "boost.context", boost_run, 200000, { 0 } },
-	{ "swapcontext", uc_run, 5000, { 0 } },
+	{ "switch-called", "ufiber", uf_run_rounds, 200000, { 0 } },
+	{ "switch-called", "boost.context", boost_run, 200000, { 0 } },
+	{ "switch-called", "swapcontext", uc_run, 5000, { 0 } },
+	{ "coroutine-called", "ufiber", called_run, 200000, { 0 } },
+	{ "switch-inline", "ufiber", inline_run, 200000, { 0 } },
 };
 
 #define NR_CONTESTANTS (sizeof(contestants) / sizeof(*contestants))
@@ -94,6 +142,13 @@ static void measure(struct contestant *c)
 	samples_add(&c->samples, (now() - start) * 1000 / c->rounds);
 }
 
+static void print_ratio(const char *work)
+{
+	printf("%s / boost.context: %.2f\n", work,
+	       report_value(work, "ufiber") /
+		       report_value("switch-called", "boost.context"));
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
@@ -104,6 +159,8 @@ int main(int argc, char **argv)
 	uf_other = uf_arch_prepare(stacks[0] + STACK_SIZE, uf_reflect, NULL);
 	boost_prepare(stacks[1] + STACK_SIZE);
 	uc_prepare(stacks[2]);
+	called_coro = make_coro(called_reflect);
+	inline_coro = make_coro(inline_reflect);
 
 	for (size_t i = 0; i < NR_CONTESTANTS; i++) {
 		samples_init(&contestants[i].samples, ROUNDS);
@@ -113,11 +170,11 @@ int main(int argc, char **argv)
 		for (size_t i = 0; i < NR_CONTESTANTS; i++)
 			measure(&contestants[i]);
 	for (size_t i = 0; i < NR_CONTESTANTS; i++)
-		report_add("switch-called", contestants[i].name,
+		report_add(contestants[i].work, contestants[i].name,
 			   &contestants[i].samples, 2000, "ns");
 	report_end("switch", argc == 2 ? argv[1] : NULL);
-	printf("ufiber / boost.context: %.2f\n",
-	       report_value("switch-called", "ufiber") /
-		       report_value("switch-called", "boost.context"));
+	print_ratio("switch-called");
+	print_ratio("coroutine-called");
+	print_ratio("switch-inline");
 	return 0;
 }
