@@ -14,7 +14,8 @@
 
 static void set_link(struct uf_timer **link, struct uf_timer *timer)
 {
-	*link = timer;
+	/* Whether a heap is empty is read without its lock. */
+	WRITE_ONCE(*link, timer);
 	if (timer)
 		timer->link = link;
 }
