@@ -5,7 +5,12 @@
 
 TOP := $(abspath ../..)
 DIR := $(notdir $(CURDIR))
-flavour := $(DIR)$(if $(SAN),-$(SAN))
+# The kernel's lib.mk has another ARCH.
+ARCH := $(UF_ARCH)
+include $(TOP)/lib/arch.mk
+override UF_ARCH := $(ARCH)
+unexport ARCH
+flavour := $(DIR)$(variant)
 OUTPUT := $(UF_BUILD)/selftests/$(flavour)
 
 TEST_GEN_PROGS := $(UF_PROGS)
@@ -22,13 +27,17 @@ CFLAGS += -DUF_TOP='"$(TOP)"'
 LDFLAGS := -Wl,-z,now
 extra := $(wildcard uf_*.c)
 else
-LIBDIR := $(UF_BUILD)/lib$(if $(SAN),-$(SAN))
+LIBDIR := $(UF_BUILD)/lib$(variant)
 LOCAL_HDRS := $(wildcard *.h) $(TOP)/lib/include/ufiber.h
-ARCH := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
-CFLAGS += -I$(TOP)/lib/include -I$(TOP)/lib -I$(TOP)/lib/arch/$(ARCH) -Iarch/$(ARCH)
+CFLAGS += -I$(TOP)/lib/include -I$(TOP)/lib -I$(TOP)/lib/arch/$(UF_ARCH) -Iarch/$(MACHINE)
+ifeq ($(UF_ARCH),ucontext)
+CFLAGS += -DUF_CORO_CALLED
+endif
 ifeq ($(SAN),asan)
 # The runner preloads stdbuf's library, which must not come before ASan's.
 CFLAGS += -fsanitize=address -static-libasan -fno-omit-frame-pointer
+else ifeq ($(SAN),tsan)
+CFLAGS += -fsanitize=thread -fno-omit-frame-pointer -Wno-tsan
 else ifeq ($(SAN),ubsan)
 CFLAGS += -fsanitize=undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
@@ -52,6 +61,17 @@ $(TEST_GEN_PROGS): $(extra) | $(OUTPUT)/settings
 
 all: $(OUTPUT)/settings
 
+# Programs of another machine: what may not be executed the runner starts by
+# ksft_runner.sh. There the dynamic linker does it, since qemu-user would not.
+ifneq ($(MACHINE),$(HOST))
+all: $(OUTPUT)/ksft_runner.sh
+$(OUTPUT)/ksft_runner.sh: $(TOP)/selftests/target.mk $(TEST_GEN_PROGS)
+	@printf '#!/bin/sh\nexec qemu-%s /lib/ld-linux-%s.so.1 "$$@"\n' \
+		$(MACHINE) $(MACHINE) >$@
+	@chmod 755 $@
+	@chmod 644 $(TEST_GEN_PROGS)
+endif
+
 
 $(OUTPUT)/settings: $(TOP)/selftests/target.mk
 	@mkdir -p $(@D)
@@ -61,6 +81,6 @@ $(OUTPUT)/settings: $(TOP)/selftests/target.mk
 ifeq ($(DIR),lib)
 $(LIBDIR)/libufiber.a: lib
 lib:
-	@+$(MAKE) --no-print-directory -C $(TOP)/lib SAN=$(SAN)
+	@+$(MAKE) --no-print-directory -C $(TOP)/lib SAN=$(SAN) ARCH=$(UF_ARCH)
 .PHONY: lib
 endif

@@ -353,6 +353,8 @@ TEST(exit_while_blocked)
 	}
 	ASSERT_EQ(child, waitpid(child, &status, 0));
 	ASSERT_TRUE(WIFEXITED(status));
+	if (WEXITSTATUS(status) == KSFT_SKIP)
+		SKIP(return, "the child could make no runtime");
 	EXPECT_EQ(3, WEXITSTATUS(status));
 }
 

@@ -5,6 +5,7 @@
  */
 #include "lib_test.h"
 
+#include <execinfo.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <sys/mman.h>
@@ -295,6 +296,50 @@ TEST_F(coro, registers)
 	EXPECT_EQ(0, bad);
 	EXPECT_EQ(NULL, last_value);
 	EXPECT_EQ(0, uf_coro_destroy(switcher));
+}
+
+static void *misalignment(struct uf_coro *self, void *arg, void *value)
+{
+	return number((uintptr_t)__builtin_frame_address(0) % 16);
+}
+
+TEST_F(coro, stack_alignment)
+{
+	struct uf_coro *co = make(misalignment, NULL);
+	void *bad;
+
+	ASSERT_EQ(0, way->resume(co, NULL, &bad));
+	EXPECT_EQ(NULL, bad);
+	EXPECT_EQ(0, uf_coro_destroy(co));
+}
+
+#define FRAMES 64
+
+static int unwind_frames;
+
+static void *unwind(struct uf_coro *self, void *arg, void *value)
+{
+	void *frames[FRAMES];
+
+	/* After having been away, too. */
+	if (way->yield(self, NULL, NULL))
+		abort();
+	unwind_frames = backtrace(frames, FRAMES);
+	return frames[unwind_frames - 1 - UF_ARCH_BY_LIBC];
+}
+
+/* An unwinder finds the end of the stack, where the coroutine started. */
+TEST_F(coro, unwinding_ends)
+{
+	struct uf_coro *co = make(unwind, NULL);
+	void *last;
+
+	ASSERT_EQ(1, way->resume(co, NULL, NULL));
+	ASSERT_EQ(0, way->resume(co, NULL, &last));
+	EXPECT_GT(FRAMES, unwind_frames);
+	EXPECT_LT((uintptr_t)uf_arch_start, (uintptr_t)last);
+	EXPECT_GT((uintptr_t)uf_arch_start + 64, (uintptr_t)last);
+	EXPECT_EQ(0, uf_coro_destroy(co));
 }
 
 /* ---------------------------------------------------------------- transfer */

@@ -13,6 +13,7 @@
 #include <kselftest_harness.h>
 #include <ufiber.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 /* Emulated machines are slow. */
 #undef TEST_TIMEOUT_DEFAULT
@@ -26,7 +27,41 @@ static inline int lib_test_bail(int assert, struct __test_metadata *t)
 	return __bail(assert, t);
 }
 
+#if defined(__SANITIZE_THREAD__)
+#define LIB_TEST_TSAN 1
+#else
+#define LIB_TEST_TSAN 0
+#endif
+
+/* End the test that runs in this process: it is skipped. */
+static inline void lib_test_skip(const char *why)
+{
+	struct __fixture_metadata *f;
+	struct __test_metadata *t;
+
+	/* The tests share their results' memory; those still to run lack it. */
+	for (f = __fixture_list; f; f = f->next)
+		for (t = f->tests; t; t = t->next)
+			if (t->results)
+				snprintf(t->results->reason,
+					 sizeof(t->results->reason), "%s", why);
+	_exit(KSFT_SKIP);
+}
+
+/* Emulators of user space know no io_uring, and there is no runtime without. */
+static inline int lib_test_skip_without_runtime(int error)
+{
+	if (error == -ENOSYS)
+		lib_test_skip(uf_strerror());
+	return error;
+}
+
 /* clang-format off */
+#define uf_run(...) \
+	lib_test_skip_without_runtime(uf_run(__VA_ARGS__))
+#define uf_runtime_create(...) \
+	lib_test_skip_without_runtime(uf_runtime_create(__VA_ARGS__))
+
 #undef OPTIONAL_HANDLER
 #define OPTIONAL_HANDLER(_assert) \
 	for (; _metadata->trigger; _metadata->trigger = \
@@ -71,11 +106,17 @@ static inline int lib_test_bail(int assert, struct __test_metadata *t)
 									\
 	static void test_name##_body(struct __test_metadata *_metadata)
 
-/* With -fsanitize=address a signal would be turned into a report. */
+/* With a sanitizer a signal would be turned into a report. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
 	return "handle_segv=0:handle_sigbus=0:handle_abort=0";
+}
+
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+	return "handle_segv=0:handle_abort=0";
 }
 /* clang-format on */
 

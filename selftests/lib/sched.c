@@ -83,6 +83,8 @@ TEST_F(servers, many_fibers)
 	static struct many many;
 	struct uf_stats stats = { .size = sizeof(stats) };
 
+	if (LIB_TEST_TSAN)
+		SKIP(return, "a fiber takes a megabyte of ThreadSanitizer's");
 	many.metadata = _metadata;
 	run(_metadata, self->rt, create_many, &many);
 	EXPECT_EQ(MANY, many.ran);

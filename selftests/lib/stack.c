@@ -99,8 +99,8 @@ FIBER_TEST(memory_limit, 1)
 	FILE *statm;
 	int n;
 
-#ifdef __SANITIZE_ADDRESS__
-	SKIP(return, "AddressSanitizer needs all of the address space");
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	SKIP(return, "a sanitizer needs all of the address space");
 #endif
 	statm = fopen("/proc/self/statm", "r");
 	ASSERT_NE(NULL, statm);

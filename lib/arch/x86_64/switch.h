@@ -12,8 +12,11 @@
 
 #include <stdint.h>
 
-/* Whether the switch itself saves the floating-point controls. */
-#define UF_ARCH_SWITCHES_FPENV 0
+/*
+ * Whether the switch is the C library's, which saves the floating-point controls
+ * and has a frame of its own above uf_arch_start().
+ */
+#define UF_ARCH_BY_LIBC 0
 
 /*
  * The callee comes back by an indirect jump, so that with -fcf-protection the
