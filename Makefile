@@ -110,13 +110,13 @@ $(BUILT_KERNELS:%=built-%): built-%:
 		UFIBER_HOOK=sched_switch
 
 check:
-	@$(DEPS) build vm kernel demo bench trace model cross
+	@$(DEPS) build vm kernel demo bench trace model cross watch
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory built-debug kmod-kcov
 	@tools/check/run
 
 check-long:
-	@$(DEPS) build vm kernel demo bench trace model cross
+	@$(DEPS) build vm kernel demo bench trace model cross watch
 	@$(MAKE) --no-print-directory all
 	@set -e; for k in $(BUILT_KERNELS); do $(MAKE) --no-print-directory built-$$k; done
 	@$(MAKE) --no-print-directory kmod-kcov

@@ -7,7 +7,7 @@
  *	its fake frames, and that a reused stack is clean again.
  *  ThreadSanitizer (SAN=tsan): which fiber, as it calls it too, runs: each has
  *	a clock and a call stack of its own there.
- *  valgrind (VALGRIND=1): where stacks are, or it takes a switch for a frame of
+ *  valgrind (SAN=valgrind): where stacks are, or it takes a switch for a frame of
  *	the distance between them.
  */
 #ifndef UF_SANITIZER_H

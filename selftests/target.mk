@@ -61,13 +61,18 @@ $(TEST_GEN_PROGS): $(extra) | $(OUTPUT)/settings
 
 all: $(OUTPUT)/settings
 
-# Programs of another machine: what may not be executed the runner starts by
-# ksft_runner.sh. There the dynamic linker does it, since qemu-user would not.
+# Programs of another machine, or under valgrind: what may not be executed the
+# runner starts by ksft_runner.sh. qemu-user insists on that as well, so there
+# the dynamic linker is what it starts.
 ifneq ($(MACHINE),$(HOST))
+start := qemu-$(MACHINE) /lib/ld-linux-$(MACHINE).so.1
+else ifeq ($(SAN),valgrind)
+start := valgrind -q --error-exitcode=99 /lib64/ld-linux-x86-64.so.2
+endif
+ifneq ($(start),)
 all: $(OUTPUT)/ksft_runner.sh
 $(OUTPUT)/ksft_runner.sh: $(TOP)/selftests/target.mk $(TEST_GEN_PROGS)
-	@printf '#!/bin/sh\nexec qemu-%s /lib/ld-linux-%s.so.1 "$$@"\n' \
-		$(MACHINE) $(MACHINE) >$@
+	@printf '#!/bin/sh\nexec %s "$$@"\n' '$(start)' >$@
 	@chmod 755 $@
 	@chmod 644 $(TEST_GEN_PROGS)
 endif
@@ -79,7 +84,8 @@ $(OUTPUT)/settings: $(TOP)/selftests/target.mk
 	@echo timeout=600 >$@
 
 ifeq ($(DIR),lib)
-$(LIBDIR)/libufiber.a: lib
+# The recipe, though empty, has make look at the file's new time.
+$(LIBDIR)/libufiber.a: lib ;
 lib:
 	@+$(MAKE) --no-print-directory -C $(TOP)/lib SAN=$(SAN) ARCH=$(UF_ARCH)
 .PHONY: lib

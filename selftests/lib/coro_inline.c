@@ -45,9 +45,9 @@ TEST(each_with_each)
 			ASSERT_NE(NULL, co);
 			driven = b->drive(co, seed);
 			EXPECT_EQ(b->drive(NULL, seed), driven)
-				TH_LOG("%s resumed %s", b->name, a->name);
+			TH_LOG("%s resumed %s", b->name, a->name);
 			EXPECT_EQ(a->work(NULL, seed), job.result)
-				TH_LOG("%s, resumed by %s", a->name, b->name);
+			TH_LOG("%s, resumed by %s", a->name, b->name);
 			EXPECT_EQ(UF_CORO_ENDED, uf_coro_status(co));
 			EXPECT_EQ(0, uf_coro_destroy(co));
 		}
@@ -91,7 +91,7 @@ TEST(leaf)
 			here = co->sp;
 			co->state = UF_CORO_STATE_RUNS;
 			EXPECT_EQ(7 * 66, b->leaf(&here, co->sp, 7))
-				TH_LOG("%s", b->name);
+			TH_LOG("%s", b->name);
 			co->state = 0;
 			co->sp = there;
 			EXPECT_EQ(0, uf_coro_resume(co, NULL, NULL));
@@ -133,7 +133,7 @@ TEST(exceptions)
 				left -= uf_coro_resume(co[i], NULL, NULL) == 0;
 		for (i = 0; i < 5; i++) {
 			EXPECT_EQ(a->throws(NULL, i), jobs[i].result)
-				TH_LOG("%s", a->name);
+			TH_LOG("%s", a->name);
 			EXPECT_EQ(0, uf_coro_destroy(co[i]));
 		}
 	}

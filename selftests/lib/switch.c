@@ -200,4 +200,80 @@ TEST(bare_switch)
 	EXPECT_EQ(pass, bare.first_pass);
 }
 
+/*
+ * Have gdb step through two bare switches, instruction by instruction. Prints
+ * at each the names of all frames.
+ */
+static const char gdb_script[] = "set debuginfod enabled off\n"
+				 "set follow-fork-mode child\n"
+				 "break uf_arch_switch\n"
+				 "run -t bare_switch\n"
+				 "python\n"
+				 "for i in range(70):\n"
+				 "    frame, names = gdb.newest_frame(), []\n"
+				 "    while frame:\n"
+				 "        names.append(str(frame.name()))\n"
+				 "        frame = frame.older()\n"
+				 "    print('FRAMES', ' '.join(names), '.')\n"
+				 "    gdb.execute('stepi', to_string=True)\n"
+				 "end\n"
+				 "kill\n";
+
+static FILE *start_gdb(const char *script)
+{
+	char command[600], exe[256] = "";
+
+	if (readlink("/proc/self/exe", exe, sizeof(exe) - 1) < 0)
+		return NULL;
+	snprintf(command, sizeof(command), "gdb -nx -batch -x %s '%s' 2>&1",
+		 script, exe);
+	return popen(command, "r");
+}
+
+static bool ends_with(const char *line, const char *frame)
+{
+	const char *found = strstr(line, frame);
+
+	return found && !strcmp(found + strlen(frame), " .\n");
+}
+
+/* Wherever it is stopped, all frames are known, to the end of the stack. */
+TEST(debugger_unwinds)
+{
+	char path[] = "/tmp/uf_switch_gdb.XXXXXX";
+	int steps = 0, on_main = 0, on_other = 0;
+	char line[1000];
+	FILE *gdb;
+	int fd;
+
+	if (UF_ARCH_BY_LIBC || system("command -v gdb >/dev/null"))
+		SKIP(return, "no gdb, or the switch is not ours");
+	fd = mkstemp(path);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(strlen(gdb_script), write(fd, gdb_script, strlen(gdb_script)));
+	close(fd);
+	gdb = start_gdb(path);
+	ASSERT_NE(NULL, gdb);
+	while (fgets(line, sizeof(line), gdb)) {
+		bool main_stack, other_stack;
+
+		if (strncmp(line, "FRAMES ", 7))
+			continue;
+		main_stack = ends_with(line, " main");
+		other_stack = ends_with(line, " bare_entry uf_arch_start") ||
+			      ends_with(line, "FRAMES uf_arch_start") ||
+			      ends_with(line, "FRAMES uf_arch_switch "
+					      "uf_arch_start");
+		EXPECT_TRUE(main_stack || other_stack) TH_LOG("%s", line);
+		steps++;
+		on_main += main_stack;
+		on_other += other_stack;
+	}
+	pclose(gdb);
+	unlink(path);
+	EXPECT_EQ(70, steps);
+	EXPECT_LT(20, on_main);
+	EXPECT_LT(20, on_other);
+}
+
 TEST_HARNESS_MAIN

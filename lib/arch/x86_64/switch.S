@@ -96,7 +96,8 @@ uf_arch_resume:
 	/*
 	 * The first switch to a context arrives here: rax is what was passed,
 	 * r12 the entry, r13 its argument. The stack ends here: an undefined
-	 * return address tells every unwinder so.
+	 * return address tells every unwinder so. As they look for a caller one
+	 * byte before where it goes on, there is such a byte.
 	 */
 	.globl	uf_arch_start
 	.hidden	uf_arch_start
@@ -105,6 +106,7 @@ uf_arch_resume:
 uf_arch_start:
 	.cfi_startproc
 	.cfi_undefined %rip
+	nop
 	_CET_ENDBR
 	movq	%rax, %rdi
 	movq	%r13, %rsi

@@ -59,7 +59,7 @@ static inline uintptr_t uf_arch_sp(void)
 	return sp;
 }
 
-/* Where a new context starts; not to be called. */
+/* Where a new context starts, after one byte; not to be called. */
 void uf_arch_start(void);
 
 /* Where the inline switch resumes a context of uf_arch_switch(); not to be called. */
@@ -98,7 +98,7 @@ static inline void *uf_arch_prepare(void *top, void (*entry)(void *, void *),
 		.resume = (uint64_t)uf_arch_resume,
 		.r13 = (uint64_t)arg,
 		.r12 = (uint64_t)entry,
-		.rip = (uint64_t)uf_arch_start,
+		.rip = (uint64_t)uf_arch_start + 1,
 	};
 	return frame;
 }

@@ -57,8 +57,7 @@ static NOINLINE uint64_t odd_frame(struct uf_coro *self, unsigned int seed)
 {
 	unsigned int size = seed % 100 + 1, i;
 	volatile unsigned char aligned[64] __attribute__((aligned(64)));
-	volatile unsigned char *sized =
-		(volatile unsigned char *)alloca(size);
+	volatile unsigned char *sized = (volatile unsigned char *)alloca(size);
 	uint64_t sum = seed;
 
 	for (i = 0; i < 64; i++)
@@ -129,11 +128,14 @@ static NOINLINE int leaf(void **save, void *load, int seed)
 {
 #ifndef UF_CORO_CALLED
 	volatile int values[12];
+	long double kept = seed * 1.5L;
 	int i, sum = 0;
 
 	for (i = 0; i < 12; i++)
 		values[i] = seed * i;
+	__asm__("" : "+t"(kept));
 	uf_coro_switch_inline(save, load, 0);
+	sum = (int)(kept * 2) - 3 * seed;
 	for (i = 0; i < 12; i++)
 		sum += values[i];
 	return sum;
@@ -161,7 +163,7 @@ static NOINLINE void throw_from(struct uf_coro *self, unsigned int depth,
 
 	pause_here(self);
 	if (!depth)
-		throw (int)unwound;
+		throw(int) unwound;
 	throw_from(self, depth - 1, unwound);
 }
 
@@ -193,8 +195,7 @@ static void throws_out()
 
 #endif
 
-static struct work self = { FLAVOUR, work, drive, leaf, throws, throws_out,
-			    NULL };
+static struct work self = { FLAVOUR, work, drive, leaf, throws, throws_out, NULL };
 
 static void __attribute__((constructor)) enlist(void)
 {
