@@ -766,6 +766,10 @@ static void *own_controls(struct uf_coro *self, void *arg, void *value)
 		int error;
 
 		EXPECT_EQ(fp->controls, fp_controls());
+		if (i == 3) {
+			fp->controls = fp_values[2];
+			set_fp_controls(fp->controls);
+		}
 		if (fp->to && i % 2)
 			error = way->transfer(self, fp->to, NULL, NULL);
 		else
