@@ -206,6 +206,13 @@ static void awake(struct uf_thread *t, struct uf_server *s)
 		t->searching = true;
 }
 
+/* Around S4: the backend need not watch a thread that sleeps in the ring. */
+static void watch(struct uf_thread *t, bool on)
+{
+	if (t->rt->backend->watch)
+		t->rt->backend->watch(t, on);
+}
+
 /* The server is another's now: touch nothing of it but the credit. */
 static void robbed(struct uf_thread *t, struct uf_server *s)
 {
@@ -278,15 +285,17 @@ static uint64_t look_around_at(struct uf_runtime *rt, struct uf_server *s)
 	return uf_now() + look;
 }
 
-static void sleep_polling(struct uf_runtime *rt, struct uf_server *s)
+static void sleep_polling(struct uf_thread *t, struct uf_server *s)
 {
 	uint64_t deadline = uf_timers_next(s);
-	uint64_t look = look_around_at(rt, s);
+	uint64_t look = look_around_at(t->rt, s);
 
-	if (unlikely(rt->policy))
-		uf_policy_idle(rt, s);
-	if (!is_needed(rt, s)) /* S3 */
-		uf_ring_wait(s, look < deadline ? look : deadline); /* S4 */
+	if (unlikely(t->rt->policy))
+		uf_policy_idle(t->rt, s);
+	if (is_needed(t->rt, s)) /* S3 */
+		return;
+	watch(t, false);
+	uf_ring_wait(s, look < deadline ? look : deadline); /* S4 */
 }
 
 /**
@@ -315,11 +324,12 @@ bool uf_idle(struct uf_thread *t)
 	 */
 	if (cmpxchg(owner, held, polling) == held) {
 		if (sleepy)
-			sleep_polling(rt, s);
+			sleep_polling(t, s);
 		if (cmpxchg(owner, polling, held) != polling) {
 			robbed(t, s);
 			return false;
 		}
+		watch(t, true);
 	}
 	awake(t, s);
 	return true;

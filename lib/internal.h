@@ -52,6 +52,7 @@ struct uf_server;
 struct uf_timer;
 struct uf_local;
 struct uf_io;
+struct uf_monitor;
 
 /* A suspended execution: a fiber's, or a thread's own stack (its base). */
 struct uf_context {
@@ -438,6 +439,8 @@ struct uf_thread {
  * @acquire: wait until the thread, which has lost its server, has one.
  * @cancel: end a thread's standby.
  * @interrupt: end the call that a thread is blocked in, in that block.
+ * @watch: the thread's server is about to sleep (@on false), or has been awakened
+ *	and is still the thread's; NULL if the backend need not know.
  */
 struct uf_backend {
 	const char *name;
@@ -450,9 +453,11 @@ struct uf_backend {
 	void (*acquire)(struct uf_thread *t);
 	void (*cancel)(struct uf_thread *t);
 	void (*interrupt)(struct uf_thread *t, uint64_t block);
+	void (*watch)(struct uf_thread *t, bool on);
 };
 
 extern const struct uf_backend uf_backend_module;
+extern const struct uf_backend uf_backend_monitor;
 extern const struct uf_backend uf_backend_none;
 
 /**
@@ -486,6 +491,7 @@ struct uf_doorbell {
  * @shared_threads: @max_threads of them.
  * @shared_size: bytes of it.
  * @fd: the domain ("module") (C).
+ * @monitor: the watcher and what it knows ("monitor") (C).
  * @doorbell: see there.
  * @offload: see there.
  * @stacks: see there.
@@ -521,6 +527,7 @@ struct uf_runtime {
 	struct ufiber_shared_thread *shared_threads;
 	size_t shared_size;
 	int fd;
+	struct uf_monitor *monitor;
 	struct uf_doorbell doorbell;
 	struct uf_offload offload;
 	struct uf_stacks stacks __cacheline_aligned;
@@ -620,10 +627,19 @@ bool uf_ring_has_some(struct uf_server *s);
 bool uf_ring_poke(struct uf_thread *t, struct uf_server *target);
 void uf_doorbell_poke(struct uf_doorbell *bell, struct uf_server *target);
 
+/*
+ * In shared->server, beside the number: the monitor's watcher is about to take
+ * the server, and has yet to look whether it may (monitor.c). As in UFIBER_NONE,
+ * the top bit is set.
+ */
+#define UF_TAKING 0x80000000U
+
 /* The server that the thread holds; inside the critical section. */
 static inline struct uf_server *uf_server(const struct uf_thread *t)
 {
-	return &t->rt->servers[READ_ONCE(t->shared->server)];
+	uint32_t number = READ_ONCE(t->shared->server) & ~UF_TAKING;
+
+	return &t->rt->servers[number];
 }
 
 /**
@@ -633,14 +649,18 @@ static inline struct uf_server *uf_server(const struct uf_thread *t)
  * The store to @critical comes first: from then on the module lets the thread
  * keep its server, so what is read next stays true. Both sides of this run on
  * one processor (the module reads when this thread blocks), so program order
- * is enough. A thread can come here without a server: it ran a signal handler
- * while it was held.
+ * is enough; the monitor's watcher is on another one, and has a heavy barrier. A
+ * thread can come here without a server: under the module it ran a signal handler
+ * while it was held, under the monitor it was blocked.
  */
 static inline void uf_enter_self(struct uf_thread *t)
 {
 	WRITE_ONCE(t->shared->critical, 1);
-	barrier();
-	if (unlikely(READ_ONCE(t->shared->server) == UFIBER_NONE))
+	if (UF_SANITIZES_THREADS)
+		smp_mb();
+	else
+		barrier();
+	if (unlikely((int32_t)READ_ONCE(t->shared->server) < 0))
 		t->rt->backend->acquire(t);
 }
 
@@ -661,8 +681,7 @@ static inline void uf_leave(struct uf_thread *t)
 		return;
 	if (unlikely(t->kick))
 		uf_leave_kick(t);
-	barrier();
-	WRITE_ONCE(t->shared->critical, 0);
+	smp_store_release(&t->shared->critical, 0);
 }
 
 /* Before a switch away from @fiber: back to the thread's floating-point controls. */

@@ -30,7 +30,7 @@ int uf_server_number(void)
 
 	if (!t)
 		return -EPERM;
-	number = READ_ONCE(t->shared->server);
+	number = uf_server(t) - t->rt->servers;
 	uf_leave(t);
 	return number;
 }

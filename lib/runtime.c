@@ -14,6 +14,7 @@
 /* From best to worst. */
 static const struct uf_backend *const backends[] = {
 	&uf_backend_module,
+	&uf_backend_monitor,
 	&uf_backend_none,
 };
 
@@ -84,7 +85,7 @@ static int choose_backend(struct uf_runtime *rt, const char *name)
 	if (!name)
 		return error;
 	return uf_fail(-EINVAL,
-		       "backend \"%s\" (of config.backend, or else the environment's UFIBER_BACKEND) is unknown: there are \"module\" and \"none\"",
+		       "backend \"%s\" (of config.backend, or else the environment's UFIBER_BACKEND) is unknown: there are \"module\", \"monitor\" and \"none\"",
 		       name);
 }
 

@@ -9,10 +9,15 @@
  * uf_join(), uf_mutex_lock(), ...) *park* the fiber and let its server run
  * another one, with IO done by io_uring. Anything else that blocks in the
  * kernel (a page fault, flock(), somebody's library) is seen by the ufiber
- * kernel module, which passes the server on to another thread; without the
- * module the server stalls until the call returns. Other servers then take the
- * fibers in its queue, but its timers and its IO wait with it; so a block that
- * a fiber there must end never ends.
+ * kernel module, which passes the server on to another thread. Without the
+ * module the library's own watcher does so (backend "monitor"), a little later,
+ * and with one difference: the fiber that returns from the kernel runs on without
+ * a server, beside the others, until it next calls this library. So even with one
+ * server nothing but this library's locks keeps fibers apart.
+ *
+ * With neither (backend "none") the server stalls until the call returns. Other
+ * servers then take the fibers in its queue, but its timers and its IO wait with
+ * it; so a block that a fiber there must end never ends.
  *
  * Conventions:
  *  - Functions return 0 or a count on success and a negative errno on failure,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * Fibers that block in the kernel behind the library's back. With the module
- * their neighbours go on; each test is so made that it would never end if they
+ * Fibers that block in the kernel behind the library's back. With the module or
+ * the monitor their neighbours go on; each test is so made that it would never end if they
  * did not.
  */
 #include "lib_test.h"
@@ -13,7 +13,7 @@
 #include <sched.h>
 #include <signal.h>
 
-#define NEEDS_MODULE(rt)                                                       \
+#define NEEDS_TAKEOVER(rt)                                                     \
 	do {                                                                   \
 		if (!strcmp(uf_runtime_backend(rt), "none"))                   \
 			SKIP(return,                                           \
@@ -62,7 +62,7 @@ FIBER_TEST(neighbour_ends_block, 1)
 	struct blocker b;
 	int i;
 
-	NEEDS_MODULE(NULL);
+	NEEDS_TAKEOVER(NULL);
 	init_blocker(&b, _metadata);
 	for (i = 0; i < 100; i++) {
 		CREATE(&fiber, block, &b);
@@ -87,7 +87,7 @@ FIBER_TEST(many_block, 2)
 	struct blocker b;
 	int i;
 
-	NEEDS_MODULE(NULL);
+	NEEDS_TAKEOVER(NULL);
 	init_blocker(&b, _metadata);
 	for (i = 0; i < BLOCKERS; i++)
 		CREATE(&fiber[i], block, &b);
@@ -121,7 +121,7 @@ FIBER_TEST(io_and_timers_go_on, 1)
 	struct uf_fiber *blocked, *fiber;
 	struct blocker b, loop;
 
-	NEEDS_MODULE(NULL);
+	NEEDS_TAKEOVER(NULL);
 	init_blocker(&b, _metadata);
 	init_blocker(&loop, _metadata);
 	CREATE(&blocked, block, &b);
@@ -176,7 +176,7 @@ TEST(blocks_come_and_go)
 	unsigned int i;
 
 	CREATE_RUNTIME(&rt, 1);
-	NEEDS_MODULE(rt);
+	NEEDS_TAKEOVER(rt);
 	for (i = 0; i < ARRAY_SIZE(b); i++) {
 		init_blocker(&b[i], _metadata);
 		ASSERT_EQ(0, uf_create(rt, &fiber[i], NULL, block_many_times,
@@ -200,6 +200,24 @@ static bool sleeps_in_ring(struct uf_runtime *rt)
 }
 
 /*
+ * It looks for a server after each block: under the monitor it would go on, and
+ * block again, without one.
+ */
+static void *block_and_yield(void *arg)
+{
+	struct blocker *b = arg;
+	struct __test_metadata *_metadata = b->metadata;
+	char c;
+	int i;
+
+	for (i = 0; i < BLOCKS; i++) {
+		ASSERT_EQ(1, read(b->fds[0], &c, 1));
+		uf_yield();
+	}
+	return NULL;
+}
+
+/*
  * Blocks that end while the server's other thread sleeps in the ring, as it has
  * nothing else to do: the server is robbed from it, given away again, and so
  * on, with nothing lost. Each byte is written when the fiber has blocked and the
@@ -215,9 +233,9 @@ TEST(idle_server_is_robbed)
 	int i;
 
 	CREATE_RUNTIME(&rt, 1);
-	NEEDS_MODULE(rt);
+	NEEDS_TAKEOVER(rt);
 	init_blocker(&b, _metadata);
-	ASSERT_EQ(0, uf_create(rt, &fiber, NULL, block_many_times, &b));
+	ASSERT_EQ(0, uf_create(rt, &fiber, NULL, block_and_yield, &b));
 	for (i = 0; i < BLOCKS; i++) {
 		do {
 			sched_yield();
@@ -259,7 +277,7 @@ FIBER_TEST(thread_stays, 2)
 	struct blocker b;
 	unsigned int i;
 
-	NEEDS_MODULE(NULL);
+	NEEDS_TAKEOVER(NULL);
 	init_blocker(&b, _metadata);
 	for (i = 0; i < ARRAY_SIZE(fiber); i++)
 		CREATE(&fiber[i], keep_thread, &b);
@@ -303,7 +321,7 @@ FIBER_TEST(signal_ends_block, 1)
 	struct uf_fiber *fiber;
 	struct signalled s;
 
-	NEEDS_MODULE(NULL);
+	NEEDS_TAKEOVER(NULL);
 	ASSERT_EQ(0, sigaction(SIGUSR1, &action, NULL));
 	memset(&s, 0, sizeof(s));
 	init_blocker(&s.b, _metadata);

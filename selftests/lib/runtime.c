@@ -42,7 +42,7 @@ TEST(bad_configs)
 		  "stack_size" },
 		{ { .size = sizeof(struct uf_config), .backend = "best" },
 		  -EINVAL,
-		  "\"module\" and \"none\"" },
+		  "\"module\", \"monitor\" and \"none\"" },
 	};
 	struct uf_runtime *const untouched = (void *)cases;
 	struct uf_runtime *rt = untouched;
@@ -91,7 +91,7 @@ TEST(automatic_backend)
 
 	unsetenv("UFIBER_BACKEND");
 	ASSERT_EQ(0, uf_runtime_create(&rt, NULL));
-	EXPECT_STREQ(module ? "module" : "none", uf_runtime_backend(rt));
+	EXPECT_STREQ(module ? "module" : "monitor", uf_runtime_backend(rt));
 	EXPECT_EQ(0, uf_runtime_destroy(rt));
 }
 

@@ -17,16 +17,19 @@ struct uf_policy;
  * @servers: servers, 1 to 256; 0 means one for each CPU the process may use.
  * @max_threads: most threads the runtime may start, servers included; from
  *	@servers to 32768; 0 means @servers + 256. Under the "none" backend only @servers
- *	are ever started.
+ *	are ever started; the monitor's watcher is one more.
  * @stack_size: bytes of a fiber's stack unless its attributes say otherwise
  *	(there is told how it is rounded); at least UF_STACK_MIN; 0 means
  *	64 KiB.
  * @ring_entries: entries of each server's io_uring submission queue, rounded
  *	up to a power of two; 0 means 256.
- * @backend: "module", "none", or NULL: the environment variable
+ * @backend: "module", "monitor", "none", or NULL: the environment variable
  *	UFIBER_BACKEND if it is set, else the best that works here; that is
- *	"none", without a word, if /dev/ufiber is not there or may not be
- *	opened. uf_runtime_backend() tells.
+ *	"monitor", without a word, if /dev/ufiber is not there or may not be
+ *	opened. uf_runtime_backend() tells. The monitor reads perf's records if
+ *	it may, else /proc; UFIBER_MONITOR=perf makes it an error that it may
+ *	not, with the reason in uf_strerror(), UFIBER_MONITOR=proc has it not
+ *	try.
  * @offload_threads: most threads for uf_offload(); up to 32768; 0 means 64. They
  *	are started as they are needed.
  * @policy: which ready fiber runs next, see ufiber/policy.h; NULL means the
@@ -71,7 +74,8 @@ struct uf_config {
  *
  * Returns 0, -EINVAL (config), -ENODEV (backend "module" was asked for and
  * /dev/ufiber is not there), -EACCES (it may not be opened), -ENOSYS or -EPERM
- * (io_uring is missing or forbidden), -EAGAIN (no thread could be started),
+ * (io_uring is missing or forbidden), -ENOSYS (backend "monitor" was asked for and
+ * there is no membarrier(2)), -EAGAIN (no thread could be started),
  * -EDEADLK (called by a fiber), -ENOMEM, or what opening or mapping the device
  * failed with. Where a cause needs more words than an errno has, uf_strerror()
  * gives them.
@@ -103,7 +107,7 @@ int uf_run(const struct uf_config *config, void *(*start)(void *), void *arg,
  * uf_runtime_backend - the name of the backend that a runtime uses
  * @rt: the runtime, or NULL for the calling fiber's.
  *
- * Returns "module" or "none", a static string; NULL if @rt is NULL and the
+ * Returns "module", "monitor" or "none", a static string; NULL if @rt is NULL and the
  * caller is not a fiber. Context: any.
  */
 const char *uf_runtime_backend(const struct uf_runtime *rt);
