@@ -4,8 +4,8 @@ $(OUTPUT)/overflow: LDFLAGS += -rdynamic
 # These calls fail when the test says so.
 $(OUTPUT)/stack_fault: LDFLAGS += -Wl,--wrap=mmap,--wrap=munmap,--wrap=madvise,--wrap=mprotect,--wrap=ioctl,--wrap=syscall
 # The harness's own variables, beside its setjmp().
-$(OUTPUT)/stack_fault: CFLAGS += -Wno-clobbered
-#
+$(OUTPUT)/stack_fault $(OUTPUT)/monitor: CFLAGS += -Wno-clobbered
+
 # coro_inline is linked with inline/work.c compiled in many ways: COMPILER,FLAG...
 
 comma := ,
