@@ -12,6 +12,8 @@
 #: make bench-kernel-profile WORK=hand-over   which functions they go to
 #: make bench-switch      the fiber switch beside its peers
 #: make bench-parked      the memory of a parked fiber beside its peer
+#: make bench-ticker      how late a ticker is while its neighbours block unseen, beside
+#:                        threads and Go
 #: make model             check the protocol's model with spin, and that it catches bugs
 #: make lint              checkpatch, sparse, clang-format, cppcheck, shellcheck
 #:
@@ -164,6 +166,11 @@ bench-kernel-profile:
 	@$(MAKE) --no-print-directory kmod-6.12 bench-build
 	@tools/bench/profile $(WORK)
 
+bench-ticker:
+	@$(DEPS) build bench
+	@$(MAKE) --no-print-directory bench-build
+	@$(BENCH)/ticker
+
 bench-switch:
 	@$(DEPS) build bench
 	@$(MAKE) --no-print-directory bench-build
@@ -180,6 +187,6 @@ clean:
 .PHONY: help all kmod kmod-install kmod-all lib demo-build bench-build selftests install deps
 .PHONY: $(BUILT_KERNELS:%=built-%)
 .PHONY: demo check check-long model coverage fuzz kmod-kcov lint clean
-.PHONY: bench-kernel bench-kernel-profile bench-switch bench-parked
+.PHONY: bench-kernel bench-kernel-profile bench-switch bench-parked bench-ticker
 .PHONY: $(KERNELS:%=kmod-%) $(KERNELS:%=kmod-fput-%) $(KERNELS:%=kmod-sched_switch-%)
 .PHONY: $(KERNELS:%=kmod-delay-%)
