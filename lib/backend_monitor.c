@@ -81,7 +81,7 @@ static int choose_source(struct uf_monitor *m)
 /* See take(): threads enter the critical section without a barrier. */
 static int check_membarrier(void)
 {
-	if (uf_no_membarrier && !UF_SANITIZES_THREADS)
+	if (uf_no_membarrier && !UF_SAN_THREAD)
 		return uf_fail(
 			-ENOSYS,
 			"backend \"monitor\" needs membarrier(2): this kernel has none (CONFIG_MEMBARRIER), or a seccomp profile forbids it");

@@ -656,7 +656,7 @@ static inline struct uf_server *uf_server(const struct uf_thread *t)
 static inline void uf_enter_self(struct uf_thread *t)
 {
 	WRITE_ONCE(t->shared->critical, 1);
-	if (UF_SANITIZES_THREADS)
+	if (UF_SAN_THREAD)
 		smp_mb();
 	else
 		barrier();

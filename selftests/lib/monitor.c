@@ -669,7 +669,7 @@ TEST(membarrier_denied)
 	struct uf_config config = UF_CONFIG_INIT;
 	struct uf_runtime *rt;
 
-	if (UF_SANITIZES_THREADS)
+	if (UF_SAN_THREAD)
 		SKIP(return, "the thread sanitizer does without");
 	deny(_metadata, SYS_membarrier, EPERM);
 	config.backend = "monitor";
