@@ -310,13 +310,16 @@ static void ask_for_help(struct uf_thread *t, struct uf_fiber *fiber)
 static void make_next(struct uf_thread *t, struct uf_server *s,
 		      struct uf_fiber *fiber)
 {
+	uint32_t skip;
+
 	uf_bias_lock(&s->runq.lock);
 	uf_runq_set_next(&s->runq, fiber);
 	uf_bias_unlock(&s->runq.lock);
-	if (s->runq.map || !s->skip)
+	skip = READ_ONCE(s->skip);
+	if (s->runq.map || !skip)
 		ask_for_help(t, fiber);
 	else
-		s->skip--;
+		WRITE_ONCE(s->skip, skip - 1);
 }
 
 /* Behind others of its class. */
