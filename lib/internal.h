@@ -87,12 +87,14 @@ struct uf_timer {
  * @state: enum uf_wait_state (A); a futex for a plain thread.
  * @error: how it ended: 0 or a negative errno; by who has claimed it.
  * @fiber: who waits; NULL: a plain thread (C).
+ * @by: of its nodes the one by which an object has claimed it; for a select.
  * @timer: of its deadline.
  */
 struct uf_wait {
 	uint32_t state;
 	int error;
 	struct uf_fiber *fiber;
+	struct uf_waiter *by;
 	struct uf_timer timer;
 };
 

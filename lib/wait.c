@@ -48,6 +48,16 @@ void uf_waitq_remove(struct uf_waiter *waiter)
 	waiter->queue = NULL;
 }
 
+/*
+ * Put a node whose wait has been claimed behind others for uf_wait_wake_all(). Its
+ * owner must not find it in this list, which is gone by then.
+ */
+void uf_waitq_collect(struct uf_waitq *claimed, struct uf_waiter *waiter)
+{
+	uf_waitq_add(claimed, waiter);
+	waiter->queue = NULL;
+}
+
 /**
  * uf_waitq_claim - take the first wait that has not ended otherwise
  * @queue: the queue, its guard held.
@@ -62,10 +72,32 @@ struct uf_waiter *uf_waitq_claim(struct uf_waitq *queue)
 
 	while ((waiter = queue->head)) {
 		uf_waitq_remove(waiter);
-		if (uf_wait_claim(waiter->wait))
+		if (uf_wait_claim(waiter->wait)) {
+			waiter->wait->by = waiter;
 			return waiter;
+		}
 	}
 	return NULL;
+}
+
+/**
+ * uf_waitq_claim_all - take all that have not ended otherwise
+ * @queue: the queue, its guard held.
+ * @error: how their waits end.
+ *
+ * Returns their nodes, in the same order, for uf_wait_wake_all() after the guard
+ * has been released. The nodes are the caller's until then.
+ */
+struct uf_waitq uf_waitq_claim_all(struct uf_waitq *queue, int error)
+{
+	struct uf_waitq claimed = { 0 };
+	struct uf_waiter *waiter;
+
+	while ((waiter = uf_waitq_claim(queue))) {
+		waiter->wait->error = error;
+		uf_waitq_collect(&claimed, waiter);
+	}
+	return claimed;
 }
 
 /**
@@ -87,6 +119,22 @@ struct uf_wait *uf_wait_begin(struct uf_thread *t, struct uf_wait *own)
 	return wait;
 }
 
+/**
+ * uf_wait_begin_claimed - begin a wait that nothing but its object can end
+ * @t: as for uf_wait_begin().
+ * @own: as for uf_wait_begin().
+ *
+ * No deadline and no cancel can: for what must be undone before a call returns.
+ * The object must know that it is claimed already.
+ */
+struct uf_wait *uf_wait_begin_claimed(struct uf_thread *t, struct uf_wait *own)
+{
+	struct uf_wait *wait = uf_wait_begin(t, own);
+
+	WRITE_ONCE(wait->state, UF_CLAIMED);
+	return wait;
+}
+
 /* Wake who waits; the caller has claimed the wait and set how it ended. */
 void uf_wait_wake(struct uf_thread *t, struct uf_wait *wait)
 {
@@ -96,6 +144,34 @@ void uf_wait_wake(struct uf_thread *t, struct uf_wait *wait)
 	}
 	smp_store_release(&wait->state, UF_DONE);
 	uf_futex_wake(&wait->state);
+}
+
+/* It would go to the run-next slot here. */
+static bool goes_next(const struct uf_thread *t, const struct uf_wait *wait)
+{
+	return t && wait->fiber && wait->fiber->rt == t->rt && !t->rt->policy;
+}
+
+/*
+ * The same for several, from a list that only the caller knows. They are to run in
+ * this order; so the first comes last if it is for the run-next slot, which sends
+ * who was there behind the others.
+ */
+void uf_wait_wake_all(struct uf_thread *t, struct uf_waitq *claimed)
+{
+	struct uf_waiter *waiter = claimed->head, *next;
+	struct uf_wait *last = NULL;
+
+	if (waiter && goes_next(t, waiter->wait)) {
+		last = waiter->wait;
+		waiter = waiter->next;
+	}
+	for (; waiter; waiter = next) {
+		next = waiter->next;
+		uf_wait_wake(t, waiter->wait);
+	}
+	if (last)
+		uf_wait_wake(t, last);
 }
 
 /* The deadline has come. The node is there as long as the timer is armed. */

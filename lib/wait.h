@@ -34,29 +34,17 @@ enum uf_wait_state {
 	UF_DONE,
 };
 
-/**
- * struct uf_waiter - a wait's node in a queue; on the stack of who waits
- * @next: behind it in the queue (guard).
- * @prev: before it (guard).
- * @queue: the queue that it is in, or NULL (guard).
- * @wait: whose it is (C).
- * @data: what it and the object agree on.
- */
-struct uf_waiter {
-	struct uf_waiter *next;
-	struct uf_waiter *prev;
-	struct uf_waitq *queue;
-	struct uf_wait *wait;
-	void *data;
-};
-
 /* wait.c */
 void uf_waitq_add(struct uf_waitq *queue, struct uf_waiter *waiter);
 void uf_waitq_remove(struct uf_waiter *waiter);
+void uf_waitq_collect(struct uf_waitq *claimed, struct uf_waiter *waiter);
 struct uf_waiter *uf_waitq_claim(struct uf_waitq *queue);
+struct uf_waitq uf_waitq_claim_all(struct uf_waitq *queue, int error);
 struct uf_wait *uf_wait_begin(struct uf_thread *t, struct uf_wait *own);
+struct uf_wait *uf_wait_begin_claimed(struct uf_thread *t, struct uf_wait *own);
 int uf_wait_end(struct uf_thread **t, struct uf_wait *wait, uint64_t deadline);
 void uf_wait_wake(struct uf_thread *t, struct uf_wait *wait);
+void uf_wait_wake_all(struct uf_thread *t, struct uf_waitq *claimed);
 int uf_wait_on(struct uf_thread **t, uint32_t *guard, struct uf_waitq *queue,
 	       struct uf_waiter *waiter, uint64_t deadline);
 void *uf_caller(void);

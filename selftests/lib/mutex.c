@@ -63,6 +63,83 @@ FIBER_TEST(errors, 1)
 	EXPECT_EQ(0, uf_mutex_unlock(&mutex));
 }
 
+static void lock_again(struct __test_metadata *_metadata, struct uf_mutex *mutex)
+{
+	int i;
+
+	EXPECT_EQ(-EPERM, uf_mutex_unlock(mutex));
+	EXPECT_EQ(0, uf_mutex_lock(mutex));
+	EXPECT_EQ(0, uf_mutex_lock(mutex));
+	EXPECT_EQ(0, uf_mutex_lock_until(mutex, 0));
+	EXPECT_EQ(0, uf_mutex_trylock(mutex));
+	for (i = 0; i < 4; i++)
+		EXPECT_EQ(0, uf_mutex_unlock(mutex));
+	EXPECT_EQ(-EPERM, uf_mutex_unlock(mutex));
+	mutex->depth = UINT32_MAX - 1;
+	EXPECT_EQ(0, uf_mutex_trylock(mutex));
+	EXPECT_EQ(0, uf_mutex_lock(mutex));
+	EXPECT_EQ(-EOVERFLOW, uf_mutex_lock(mutex));
+	EXPECT_EQ(-EOVERFLOW, uf_mutex_trylock(mutex));
+}
+
+FIBER_TEST(recursive, 1)
+{
+	struct uf_mutex mutex = UF_MUTEX_RECURSIVE_INIT;
+
+	lock_again(_metadata, &mutex);
+	EXPECT_EQ(-EBUSY, in_other_fiber(_metadata, trylock_error, &mutex));
+	EXPECT_EQ(-EPERM, in_other_fiber(_metadata, unlock_error, &mutex));
+	EXPECT_EQ(-ETIMEDOUT,
+		  in_other_fiber(_metadata, late_lock_error, &mutex));
+}
+
+TEST(recursive_outside)
+{
+	struct uf_mutex mutex = UF_MUTEX_RECURSIVE_INIT;
+
+	lock_again(_metadata, &mutex);
+}
+
+struct deep {
+	struct uf_mutex mutex;
+	int inside;
+	int sum;
+};
+
+static void *go_deep(void *arg)
+{
+	struct deep *deep = arg;
+	int i, j;
+
+	for (i = 0; i < 1000; i++) {
+		for (j = 0; j <= i % 3; j++) {
+			if (uf_mutex_lock(&deep->mutex) || deep->inside++ != j)
+				abort();
+			if (i % 4 == 0)
+				uf_yield();
+		}
+		deep->sum++;
+		for (; j; j--) {
+			if (deep->inside-- != j || uf_mutex_unlock(&deep->mutex))
+				abort();
+		}
+	}
+	return NULL;
+}
+
+FIBER_TEST(recursive_exclusion, 4)
+{
+	struct deep deep = { .mutex = UF_MUTEX_RECURSIVE_INIT };
+	struct uf_fiber *fiber[8];
+	int i;
+
+	for (i = 0; i < 8; i++)
+		CREATE(&fiber[i], go_deep, &deep);
+	for (i = 0; i < 8; i++)
+		JOIN(fiber[i]);
+	EXPECT_EQ(8000, deep.sum);
+}
+
 TEST(outside)
 {
 	struct uf_mutex mutex = UF_MUTEX_INIT;

@@ -9,29 +9,68 @@
 extern "C" {
 #endif
 
+/*
+ * What holds for everything here:
+ *
+ *  - It works between fibers of one server, of several, of several runtimes, and
+ *    plain threads. Who waits is parked, or blocks if it is no fiber; nobody
+ *    spins but for the few instructions that change the object.
+ *  - Those that wait are served in the order they came.
+ *  - Nothing needs destruction. The memory may be freed by whoever knows that no
+ *    call on the object is under way or will come; a call that only lets others
+ *    go on (unlock, post, set, done, ...) does not touch the object any more once
+ *    one of them can have gone on.
+ *  - Each call that waits has a twin that ends in _until and gives up at a
+ *    deadline: -ETIMEDOUT. Both forms end with -ECANCELED if the fiber is cancelled
+ *    (uf_cancel()), or -ETIMEDOUT if a scope's deadline comes. In all cases it is as if it had never been called, but for what
+ *    is told at uf_cond_wait() and uf_barrier_wait(). The try form never waits.
+ *  - Fields are private.
+ */
+
+/* One stay of somebody who waits. Private. */
+struct uf_wait;
+
+/*
+ * Its node in the queue of an object. Private: @next, @prev, @queue (or NULL) under the
+ * object's guard; @wait is whose it is; @data is what it and the object agree on.
+ */
+struct uf_waiter {
+	struct uf_waiter *next;
+	struct uf_waiter *prev;
+	struct uf_waitq *queue;
+	struct uf_wait *wait;
+	void *data;
+};
+
+/* ------------------------------------------------------------------ mutex */
+
 /**
  * struct uf_mutex - a mutual exclusion lock
  *
- * Starts as UF_MUTEX_INIT or all zero; needs no destruction. The lock passes to
- * those that wait in the order they came. Fields are private.
+ * Starts as UF_MUTEX_INIT or all zero: then it checks for errors; that costs
+ * nothing, so there is no kind that does not. Or as UF_MUTEX_RECURSIVE_INIT: its
+ * owner may lock it again, and unlocks it as often.
  */
 struct uf_mutex {
 	uintptr_t owner;
 	uint32_t guard;
+	uint32_t depth;
 	struct uf_waitq waiters;
 };
 
 /* clang-format off */
 #define UF_MUTEX_INIT \
 	{ 0 }
+#define UF_MUTEX_RECURSIVE_INIT \
+	{ .depth = 1 }
 /* clang-format on */
 
 /**
  * uf_mutex_lock - take the mutex, waiting until it is free
  *
  * Context: a fiber (may switch) or any other thread (may block). Returns 0,
- * -EDEADLK (the caller has it); the _until form also -ETIMEDOUT; trylock never
- * waits: -EBUSY.
+ * -EDEADLK (the caller has it, and it is not recursive), -EOVERFLOW (the caller
+ * has a recursive one 2^32 - 1 times); trylock also -EBUSY.
  */
 int uf_mutex_lock(struct uf_mutex *mutex);
 int uf_mutex_lock_until(struct uf_mutex *mutex, uint64_t deadline);
@@ -44,10 +83,12 @@ int uf_mutex_trylock(struct uf_mutex *mutex);
  */
 int uf_mutex_unlock(struct uf_mutex *mutex);
 
+/* -------------------------------------------------------------- semaphore */
+
 /**
  * struct uf_sem - a counting semaphore
  *
- * Starts as UF_SEM_INIT(value); needs no destruction. Fields are private.
+ * Starts as UF_SEM_INIT(value).
  */
 struct uf_sem {
 	uint32_t guard;
@@ -63,9 +104,8 @@ struct uf_sem {
 /**
  * uf_sem_wait - take one, waiting while there is none
  *
- * Those that wait are served in the order they came. Context: a fiber (may
- * switch) or any other thread (may block). Returns 0; the _until form also
- * -ETIMEDOUT; trywait never waits: -EAGAIN.
+ * Context: a fiber (may switch) or any other thread (may block). Returns 0;
+ * trywait also -EAGAIN.
  */
 int uf_sem_wait(struct uf_sem *sem);
 int uf_sem_wait_until(struct uf_sem *sem, uint64_t deadline);
