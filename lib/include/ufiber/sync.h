@@ -118,6 +118,54 @@ int uf_sem_trywait(struct uf_sem *sem);
  */
 int uf_sem_post(struct uf_sem *sem);
 
+/* ------------------------------------------------------------------ event */
+
+/**
+ * struct uf_event - a flag to wait for
+ *
+ * Starts as UF_EVENT_INIT or all zero: then it stays set until it is cleared, and
+ * lets all go on. Or as UF_EVENT_AUTO_INIT: it is cleared by the one that it lets
+ * go on.
+ */
+struct uf_event {
+	uint32_t guard;
+	bool set;
+	bool automatic;
+	struct uf_waitq waiters;
+};
+
+/* clang-format off */
+#define UF_EVENT_INIT \
+	{ 0 }
+#define UF_EVENT_AUTO_INIT \
+	{ .automatic = true }
+/* clang-format on */
+
+/**
+ * uf_event_wait - wait until the event is set
+ *
+ * Context: a fiber (may switch) or any other thread (may block). Returns 0;
+ * trywait also -EAGAIN. May be waited for in uf_select().
+ */
+int uf_event_wait(struct uf_event *event);
+int uf_event_wait_until(struct uf_event *event, uint64_t deadline);
+int uf_event_trywait(struct uf_event *event);
+
+/**
+ * uf_event_set - let all go on that wait, or the first if it clears itself
+ *
+ * An event that is set already stays as it is. Context: any thread, fiber or
+ * not; never switches. Returns 0.
+ */
+int uf_event_set(struct uf_event *event);
+
+/**
+ * uf_event_clear - who comes from now on has to wait
+ *
+ * Context: any; never switches. Returns 0.
+ */
+int uf_event_clear(struct uf_event *event);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * What can be waited for in a select: how to try it with its guard held. These
+ * return -EAGAIN if there is to be waited, else the result of the operation.
+ */
+#ifndef UF_SELECT_H
+#define UF_SELECT_H
+
+#include "wait.h"
+
+int uf_event_try(struct uf_event *event);
+
+#endif /* UF_SELECT_H */
