@@ -83,6 +83,60 @@ int uf_mutex_trylock(struct uf_mutex *mutex);
  */
 int uf_mutex_unlock(struct uf_mutex *mutex);
 
+/* ------------------------------------------------------ reader-writer lock */
+
+/**
+ * struct uf_rwlock - a lock for many readers or one writer
+ *
+ * Starts as UF_RWLOCK_INIT or all zero. Readers and writers are served in the
+ * order they came: who comes while a writer waits is behind it, and readers that
+ * stand beside each other are let in together. So neither starves.
+ */
+struct uf_rwlock {
+	uint32_t guard;
+	uint32_t readers;
+	uintptr_t writer;
+	uint64_t holders;
+	struct uf_waitq waiters;
+};
+
+/* clang-format off */
+#define UF_RWLOCK_INIT \
+	{ 0 }
+/* clang-format on */
+
+/**
+ * uf_rwlock_rdlock - take the lock to read, waiting while a writer has it
+ *
+ * A reader must not take it again: a writer may have come in between, and each
+ * would wait for the other. Context: a fiber (may switch) or any other thread
+ * (may block). Returns 0, -EDEADLK (the caller would wait for itself), -EOVERFLOW
+ * (2^32 - 1 readers); tryrdlock also -EBUSY.
+ */
+int uf_rwlock_rdlock(struct uf_rwlock *lock);
+int uf_rwlock_rdlock_until(struct uf_rwlock *lock, uint64_t deadline);
+int uf_rwlock_tryrdlock(struct uf_rwlock *lock);
+
+/**
+ * uf_rwlock_wrlock - take the lock to write, waiting while anybody has it
+ *
+ * There is no upgrade: a reader that asks gets -EDEADLK, at once or, if there are
+ * other readers, when they have left; but two readers that both ask wait for
+ * each other. Context: as uf_rwlock_rdlock(). Returns 0, -EDEADLK (the caller has
+ * it); trywrlock -EBUSY.
+ */
+int uf_rwlock_wrlock(struct uf_rwlock *lock);
+int uf_rwlock_wrlock_until(struct uf_rwlock *lock, uint64_t deadline);
+int uf_rwlock_trywrlock(struct uf_rwlock *lock);
+
+/**
+ * uf_rwlock_unlock - give up what rdlock or wrlock took
+ *
+ * Never switches. Returns 0 or -EPERM (the caller does not have it; that is not
+ * noticed while several others read).
+ */
+int uf_rwlock_unlock(struct uf_rwlock *lock);
+
 /* -------------------------------------------------------------- semaphore */
 
 /**
