@@ -137,6 +137,60 @@ int uf_rwlock_trywrlock(struct uf_rwlock *lock);
  */
 int uf_rwlock_unlock(struct uf_rwlock *lock);
 
+/* ------------------------------------------------------ condition variable */
+
+/**
+ * struct uf_cond - a condition variable
+ *
+ * Starts as UF_COND_INIT or all zero. It is of no mutex in particular: each wait
+ * names its own.
+ */
+struct uf_cond {
+	uint32_t guard;
+	struct uf_waitq waiters;
+};
+
+/* clang-format off */
+#define UF_COND_INIT \
+	{ 0 }
+/* clang-format on */
+
+/**
+ * uf_cond_wait - release a mutex, wait for a signal, take the mutex again
+ * @cond: the condition variable.
+ * @mutex: held by the caller; a recursive one is released entirely.
+ *
+ * The mutex is released even if the deadline has passed: a loop around this lets
+ * others go on. However it ends, the caller has the mutex again (and waits for that past the
+ * deadline, or a cancel, if need be). A wait ends for no other reason than those
+ * told here, but what it waits for may be over again by the time that it has the
+ * mutex: so look in a loop. A signal that this call does not return 0 for
+ * has gone to another.
+ *
+ * Context: a fiber (may switch) or any other thread (may block). Returns 0 or
+ * -EPERM (the caller does not have the mutex).
+ */
+int uf_cond_wait(struct uf_cond *cond, struct uf_mutex *mutex);
+int uf_cond_wait_until(struct uf_cond *cond, struct uf_mutex *mutex,
+		       uint64_t deadline);
+
+/**
+ * uf_cond_signal - end the first wait, if there is one
+ *
+ * The caller need not have the mutex. Who waited gets it before it runs: if the
+ * mutex is not free it just goes to the end of the mutex's queue. Never switches.
+ * Returns 0.
+ */
+int uf_cond_signal(struct uf_cond *cond);
+
+/**
+ * uf_cond_broadcast - end all waits
+ *
+ * They go to the mutex's queue in the order they came and run one by one, as each
+ * gets the mutex. Never switches. Returns 0.
+ */
+int uf_cond_broadcast(struct uf_cond *cond);
+
 /* -------------------------------------------------------------- semaphore */
 
 /**
