@@ -226,6 +226,38 @@ int uf_sem_trywait(struct uf_sem *sem);
  */
 int uf_sem_post(struct uf_sem *sem);
 
+/* ---------------------------------------------------------------- barrier */
+
+/**
+ * struct uf_barrier - where so many meet before any goes on
+ *
+ * Starts as UF_BARRIER_INIT(how many), or 1 for each that comes alone; can be
+ * used again and again by the same number.
+ */
+struct uf_barrier {
+	uint32_t guard;
+	uint32_t members;
+	uint32_t here;
+	uint32_t turn;
+	struct uf_waitq waiters;
+};
+
+/* clang-format off */
+#define UF_BARRIER_INIT(n) \
+	{ .members = (n) }
+/* clang-format on */
+
+/**
+ * uf_barrier_wait - wait until all are here
+ *
+ * Who gives up is not here any more. If that and the opening meet, it counts as
+ * having been here: at the deadline 0 is returned, and -ECANCELED only tells of
+ * the cancel. Context: a fiber (may switch) or any other thread (may block).
+ * Returns 1 to the one that came last, 0 to the others, -EINVAL (of 0 members).
+ */
+int uf_barrier_wait(struct uf_barrier *barrier);
+int uf_barrier_wait_until(struct uf_barrier *barrier, uint64_t deadline);
+
 /* ------------------------------------------------------------------ event */
 
 /**
