@@ -258,6 +258,38 @@ struct uf_barrier {
 int uf_barrier_wait(struct uf_barrier *barrier);
 int uf_barrier_wait_until(struct uf_barrier *barrier, uint64_t deadline);
 
+/* ------------------------------------------------------------------- once */
+
+/**
+ * struct uf_once - something that is done once
+ *
+ * Starts as UF_ONCE_INIT or all zero.
+ */
+struct uf_once {
+	uint32_t state;
+	uint32_t guard;
+	void *runner;
+	struct uf_waitq waiters;
+};
+
+/* clang-format off */
+#define UF_ONCE_INIT \
+	{ 0 }
+/* clang-format on */
+
+/**
+ * uf_once - call a function if nobody has, or wait until who does is done
+ * @once: stands for the function.
+ * @call: the function, which may wait but must return; @arg: its argument.
+ *
+ * When it returns 0 the call has been made and has returned. Context: a fiber
+ * (may switch) or any other thread (may block). Returns 0 or -EDEADLK (called by
+ * the function itself).
+ */
+int uf_once(struct uf_once *once, void (*call)(void *arg), void *arg);
+int uf_once_until(struct uf_once *once, void (*call)(void *arg), void *arg,
+		  uint64_t deadline);
+
 /* ------------------------------------------------------------------ event */
 
 /**
