@@ -338,6 +338,48 @@ int uf_event_set(struct uf_event *event);
  */
 int uf_event_clear(struct uf_event *event);
 
+/* ------------------------------------------------------------- wait group */
+
+/**
+ * struct uf_waitgroup - a count of what is not done yet
+ *
+ * Starts as UF_WAITGROUP_INIT or all zero: nothing.
+ */
+struct uf_waitgroup {
+	uint32_t guard;
+	uint32_t count;
+	struct uf_waitq waiters;
+};
+
+/* clang-format off */
+#define UF_WAITGROUP_INIT \
+	{ 0 }
+/* clang-format on */
+
+/**
+ * uf_waitgroup_add - there is so much more to do, or less
+ * @group: the group.
+ * @n: how much; what would leave less than nothing is refused.
+ *
+ * Add before it can be done: before the fiber that does it is made. Context: any
+ * thread, fiber or not; never switches. Returns 0, -EINVAL (the count would be
+ * negative; it stays as it is) or -EOVERFLOW.
+ */
+int uf_waitgroup_add(struct uf_waitgroup *group, int n);
+
+/**
+ * uf_waitgroup_done - uf_waitgroup_add() of -1
+ */
+int uf_waitgroup_done(struct uf_waitgroup *group);
+
+/**
+ * uf_waitgroup_wait - wait until there is nothing left to do
+ *
+ * Context: a fiber (may switch) or any other thread (may block). Returns 0.
+ */
+int uf_waitgroup_wait(struct uf_waitgroup *group);
+int uf_waitgroup_wait_until(struct uf_waitgroup *group, uint64_t deadline);
+
 #ifdef __cplusplus
 }
 #endif
