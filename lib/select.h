@@ -8,6 +8,14 @@
 
 #include "wait.h"
 
+/*
+ * @partner: who waited for this, or NULL; its wait is claimed, so after the guard has
+ * been released it is to be woken.
+ */
+int uf_channel_try_send(struct uf_channel *channel, const void *value,
+			struct uf_waiter **partner);
+int uf_channel_try_receive(struct uf_channel *channel, void *value,
+			   struct uf_waiter **partner);
 int uf_event_try(struct uf_event *event);
 
 #endif /* UF_SELECT_H */

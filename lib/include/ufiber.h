@@ -42,6 +42,7 @@
 #ifndef UFIBER_H
 #define UFIBER_H
 
+#include <ufiber/channel.h>
 #include <ufiber/coro.h>
 #include <ufiber/fiber.h>
 #include <ufiber/generator.h>
