@@ -17,5 +17,6 @@ int uf_channel_try_send(struct uf_channel *channel, const void *value,
 int uf_channel_try_receive(struct uf_channel *channel, void *value,
 			   struct uf_waiter **partner);
 int uf_event_try(struct uf_event *event);
+int uf_ticker_try(struct uf_ticker *ticker, uint64_t *ticks);
 
 #endif /* UF_SELECT_H */
