@@ -115,6 +115,59 @@ size_t uf_channel_length(struct uf_channel *channel);
  */
 size_t uf_channel_capacity(const struct uf_channel *channel);
 
+/* ----------------------------------------------------------------- select */
+
+/* What a case of a select waits for. */
+enum uf_op {
+	UF_SEND = 1,
+	UF_RECEIVE,
+	UF_EVENT,
+	UF_TICK,
+};
+
+/**
+ * struct uf_case - one of the things that a select waits for
+ * @op: which of those below; what the call in brackets would do.
+ * @channel: for UF_SEND (uf_channel_send()), UF_RECEIVE (uf_channel_receive()).
+ * @event: for UF_EVENT (uf_event_wait()).
+ * @ticker: for UF_TICK (uf_ticker_wait()).
+ *	NULL, whichever: this case never comes.
+ * @value: what to send, or where to store what is received; for UF_TICK where to
+ *	store the number of ticks, a uint64_t, or NULL.
+ * @error: set by the select, of the case that has come: 0, or -EPIPE (closed, or
+ *	stopped). That is an end of the wait, too.
+ * @waiter: private, as are the next two.
+ */
+struct uf_case {
+	enum uf_op op;
+	union {
+		struct uf_channel *channel;
+		struct uf_event *event;
+		struct uf_ticker *ticker;
+	};
+	void *value;
+	int error;
+	struct uf_waiter waiter;
+	uint32_t *guard;
+	struct uf_case *next;
+};
+
+/**
+ * uf_select - wait until one of several things can be done, and do it
+ * @cases: the things; the same channel may be in several, but a select does not
+ *	send to itself.
+ * @n: how many. With none this waits for the deadline.
+ *
+ * One of them is done, none of the others. If several can be done at once each
+ * has the same chance. Its cost grows with @n.
+ *
+ * Context: a fiber (may switch) or any other thread (may block). Returns the index
+ * of the case that has come, with its error set, or -EINVAL (a case makes no sense);
+ * the _until form also -ETIMEDOUT: with a deadline of 0 it only tries.
+ */
+int uf_select(struct uf_case *cases, unsigned int n);
+int uf_select_until(struct uf_case *cases, unsigned int n, uint64_t deadline);
+
 #ifdef __cplusplus
 }
 #endif
