@@ -65,12 +65,13 @@ struct uf_context {
 typedef void uf_timer_fn(struct uf_thread *t, struct uf_timer *timer);
 
 /**
- * struct uf_timer - a point in time, a node of a pairing heap
+ * struct uf_timer - a point in time: in a pairing heap, or a list of the wheel
  * @when: CLOCK_MONOTONIC, nanoseconds.
- * @child: first of those below this one.
- * @next: next with the same parent.
- * @link: what points at this one; NULL when it is in no heap.
- * @server: whose heap.
+ * @child: first of those below this one in the heap.
+ * @next: next with the same parent, or in the same list.
+ * @link: what points at this one; NULL when it is in neither.
+ * @slot: which list of the wheel it is in, or UF_NO_SLOT.
+ * @server: whose.
  * @fire: called by the server's holder under the timers' lock, once.
  */
 struct uf_timer {
@@ -78,6 +79,7 @@ struct uf_timer {
 	struct uf_timer *child;
 	struct uf_timer *next;
 	struct uf_timer **link;
+	unsigned int slot;
 	struct uf_server *server;
 	uf_timer_fn *fire;
 };
@@ -184,15 +186,31 @@ struct uf_fiber {
 
 /* ----------------------------------------------------------------- timers */
 
+/* The wheel's tick is 2^20 ns; each level has 64 lists, see timer.c. */
+#define UF_TICK_SHIFT 20
+#define UF_WHEEL_BITS 6
+#define UF_WHEEL_LISTS (1U << UF_WHEEL_BITS)
+#define UF_WHEEL_LEVELS 8
+#define UF_NO_SLOT UINT32_MAX
+
 /**
  * struct uf_timers - a server's timers
  * @lock: for the rest. Only the server's holder arms and fires; others only
  *	disarm.
- * @root: the earliest (L).
+ * @levels: which of the wheel's levels have somebody (L; readable without).
+ * @tick: timers until the end of this tick are in the heap, later ones in the
+ *	wheel (L).
+ * @root: the earliest of the heap (L; readable without).
+ * @used: for each level which of its lists have somebody (L).
+ * @lists: those (L).
  */
 struct uf_timers {
 	uint32_t lock;
+	uint32_t levels;
+	uint64_t tick;
 	struct uf_timer *root;
+	uint64_t used[UF_WHEEL_LEVELS];
+	struct uf_timer *lists[UF_WHEEL_LEVELS * UF_WHEEL_LISTS];
 };
 
 /* timer.c */

@@ -1,8 +1,21 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * Timers: a pairing heap per server. It needs no memory but the nodes, which
- * stand on the stacks of who waits (nothing may allocate in the critical
- * section), and takes any node out, which a wake-up before the time does.
+ * Timers: of each server a pairing heap for those of the current tick (a millisecond
+ * or so) and of the past, and a wheel for the later ones. Both need no memory but the
+ * nodes, which stand on the stacks of who waits (nothing may allocate in the
+ * critical section), and take any node out, which a wake-up before the time does.
+ *
+ * The heap alone would do, but each of its steps follows pointers from stack to
+ * stack, and with 100,000 sleepers all of them miss the caches. The wheel puts a
+ * timer away in a list, at once, moves it to a finer list each time that its time
+ * has come nearer by a digit, and to the heap for its last tick; there it is sorted.
+ *
+ * The wheel's digits are those of the tick number to the base 64. A timer whose
+ * tick differs from the current one first in digit L (the highest that does) is at
+ * level L, in the list of its own digit L. So all at a level come before all at the
+ * level above, and in a level the lists are in order of time. The current tick may
+ * go on up to the first list's start, and that changes nobody's level. (Known as a
+ * hierarchical timing wheel, of Varghese and Lauck.)
  *
  * Timers are not ring timeouts: those complete by task work on the thread that
  * submitted them, which may be blocked.
@@ -11,6 +24,9 @@
 #include <time.h>
 
 #include "wait.h"
+
+/* So many timers are looked through at once. */
+#define UF_FEW 16
 
 static void set_link(struct uf_timer **link, struct uf_timer *timer)
 {
@@ -64,7 +80,15 @@ static void set_root(struct uf_timers *timers, struct uf_timer *root)
 	set_link(&timers->root, root);
 }
 
-static void take_out(struct uf_timers *timers, struct uf_timer *timer)
+static void add_to_heap(struct uf_timers *timers, struct uf_timer *timer)
+{
+	timer->slot = UF_NO_SLOT;
+	timer->child = NULL;
+	timer->next = NULL;
+	set_root(timers, meld(timers->root, timer));
+}
+
+static void remove_from_heap(struct uf_timers *timers, struct uf_timer *timer)
 {
 	struct uf_timer *rest = meld_list(timer->child);
 
@@ -73,11 +97,98 @@ static void take_out(struct uf_timers *timers, struct uf_timer *timer)
 		rest = meld(timers->root, rest);
 	}
 	set_root(timers, rest);
-	timer->link = NULL;
+}
+
+static uint64_t tick_of(uint64_t when)
+{
+	return when >> UF_TICK_SHIFT;
+}
+
+/* To a list of the wheel; its tick is later than the current one. */
+static void add_to_wheel(struct uf_timers *timers, struct uf_timer *timer)
+{
+	uint64_t tick = tick_of(timer->when);
+	unsigned int level, list;
+
+	level = (63 - __builtin_clzll(tick ^ timers->tick)) / UF_WHEEL_BITS;
+	list = tick >> level * UF_WHEEL_BITS & (UF_WHEEL_LISTS - 1);
+	timer->slot = level * UF_WHEEL_LISTS + list;
+	set_link(&timer->next, timers->lists[timer->slot]);
+	set_link(&timers->lists[timer->slot], timer);
+	timers->used[level] |= 1ULL << list;
+	WRITE_ONCE(timers->levels, timers->levels | 1U << level);
+}
+
+/* Nobody is in this list any more. */
+static void mark_unused(struct uf_timers *timers, unsigned int slot)
+{
+	unsigned int level = slot / UF_WHEEL_LISTS;
+
+	timers->used[level] &= ~(1ULL << slot % UF_WHEEL_LISTS);
+	if (!timers->used[level])
+		WRITE_ONCE(timers->levels, timers->levels & ~(1U << level));
+}
+
+static void remove_from_wheel(struct uf_timers *timers, struct uf_timer *timer)
+{
+	set_link(timer->link, timer->next);
+	if (!timers->lists[timer->slot])
+		mark_unused(timers, timer->slot);
+}
+
+static void add(struct uf_timers *timers, struct uf_timer *timer)
+{
+	if (tick_of(timer->when) <= timers->tick)
+		add_to_heap(timers, timer);
+	else
+		add_to_wheel(timers, timer);
+}
+
+/* The wheel's first list, and the tick with which it starts; it is not empty. */
+static unsigned int first_slot(const struct uf_timers *timers, uint64_t *start)
+{
+	unsigned int level = __builtin_ctz(timers->levels);
+	unsigned int shift = level * UF_WHEEL_BITS;
+	unsigned int list = __builtin_ctzll(timers->used[level]);
+
+	/* The digits above are the current tick's, those below are 0. */
+	*start = (timers->tick >> shift & ~(uint64_t)(UF_WHEEL_LISTS - 1)) |
+		 list;
+	*start <<= shift;
+	return level * UF_WHEEL_LISTS + list;
+}
+
+/*
+ * Go on towards the tick of @now, one list at a time: its timers have come nearer and
+ * go to finer lists, or the heap. Returns false if none is left for now.
+ */
+static bool turn_wheel(struct uf_timers *timers, uint64_t now)
+{
+	struct uf_timer *timer, *next;
+	unsigned int slot;
+	uint64_t start;
+
+	if (timers->levels) {
+		slot = first_slot(timers, &start);
+		if (start <= tick_of(now)) {
+			timers->tick = start;
+			timer = timers->lists[slot];
+			timers->lists[slot] = NULL;
+			mark_unused(timers, slot);
+			for (; timer; timer = next) {
+				next = timer->next;
+				add(timers, timer);
+			}
+			return true;
+		}
+	}
+	if (timers->tick < tick_of(now))
+		timers->tick = tick_of(now);
+	return false;
 }
 
 /**
- * uf_timer_arm - put a timer into the heap of the caller's server
+ * uf_timer_arm - let a timer fire, on the caller's server
  * @t: the calling thread, in the critical section.
  * @timer: the timer; stays where it is until it has fired or been disarmed.
  * @when: the time.
@@ -88,18 +199,16 @@ void uf_timer_arm(struct uf_thread *t, struct uf_timer *timer, uint64_t when,
 {
 	struct uf_server *s = uf_server(t);
 
-	*timer = (struct uf_timer){
-		.when = when,
-		.server = s,
-		.fire = fire,
-	};
+	timer->when = when;
+	timer->server = s;
+	timer->fire = fire;
 	uf_spin_lock(&s->timers.lock);
-	set_root(&s->timers, meld(s->timers.root, timer));
+	add(&s->timers, timer);
 	uf_spin_unlock(&s->timers.lock);
 }
 
 /**
- * uf_timer_disarm - take a timer out of its heap, if it has not fired
+ * uf_timer_disarm - let a timer not fire, if it has not
  * @timer: the timer, whichever server it is of.
  *
  * When this returns, the timer does not fire and its function does not run: it
@@ -110,8 +219,13 @@ void uf_timer_disarm(struct uf_timer *timer)
 	struct uf_timers *timers = &timer->server->timers;
 
 	uf_spin_lock(&timers->lock);
-	if (timer->link)
-		take_out(timers, timer);
+	if (timer->link) {
+		if (timer->slot == UF_NO_SLOT)
+			remove_from_heap(timers, timer);
+		else
+			remove_from_wheel(timers, timer);
+		timer->link = NULL;
+	}
 	uf_spin_unlock(&timers->lock);
 }
 
@@ -121,18 +235,41 @@ void uf_timers_run(struct uf_thread *t, struct uf_server *s)
 	struct uf_timer *timer;
 	uint64_t now;
 
-	if (!READ_ONCE(s->timers.root))
+	if (!READ_ONCE(s->timers.root) && !READ_ONCE(s->timers.levels))
 		return;
 	now = uf_now();
 	uf_spin_lock(&s->timers.lock);
-	while ((timer = s->timers.root) && timer->when <= now) {
-		take_out(&s->timers, timer);
-		timer->fire(t, timer);
-	}
+	do {
+		while ((timer = s->timers.root) && timer->when <= now) {
+			remove_from_heap(&s->timers, timer);
+			timer->link = NULL;
+			timer->fire(t, timer);
+		}
+	} while (turn_wheel(&s->timers, now));
 	uf_spin_unlock(&s->timers.lock);
 }
 
-/* When the first timer of a server is due; UF_FOREVER if there is none. */
+/*
+ * When the first of the wheel's timers is due: exactly if there are few in its list;
+ * else when that has to be looked through anyway.
+ */
+static uint64_t first_in_wheel(const struct uf_timers *timers)
+{
+	uint64_t start, when = UF_FOREVER;
+	const struct uf_timer *timer;
+	unsigned int n = 0;
+
+	timer = timers->lists[first_slot(timers, &start)];
+	for (; timer; timer = timer->next) {
+		if (timer->when < when)
+			when = timer->when;
+		if (++n > UF_FEW)
+			return start << UF_TICK_SHIFT;
+	}
+	return when;
+}
+
+/* When a server has to look at its timers again; UF_FOREVER if it has none. */
 uint64_t uf_timers_next(struct uf_server *s)
 {
 	uint64_t when = UF_FOREVER;
@@ -140,6 +277,8 @@ uint64_t uf_timers_next(struct uf_server *s)
 	uf_spin_lock(&s->timers.lock);
 	if (s->timers.root)
 		when = s->timers.root->when;
+	else if (s->timers.levels)
+		when = first_in_wheel(&s->timers);
 	uf_spin_unlock(&s->timers.lock);
 	return when;
 }

@@ -173,4 +173,95 @@ FIBER_TEST(disarm, 2)
 	}
 }
 
+/*
+ * Timers far apart and close together, over all levels of the wheel: they fire in the
+ * order of their times, and those that are disarmed do not.
+ */
+struct far {
+	struct uf_sem sem;
+	uint64_t deadline;
+	uint64_t *last;
+	bool post;
+};
+
+static void *wait_far(void *arg)
+{
+	struct far *far = arg;
+	int error = uf_sem_wait_until(&far->sem, far->deadline);
+
+	if (far->post)
+		return (void *)(intptr_t)error;
+	/* One server fires them; and the first to fire is the first to run. */
+	if (error == -ETIMEDOUT && *far->last <= far->deadline &&
+	    far->deadline <= uf_now()) {
+		*far->last = far->deadline;
+		return NULL;
+	}
+	return (void *)1;
+}
+
+/* Returns false if not all were armed in time, so that the order means nothing. */
+static bool sleep_far(struct __test_metadata *_metadata, uint64_t lead)
+{
+	static struct far far[600];
+	struct uf_fiber *fiber[600];
+	uint32_t state = 12345;
+	uint64_t start = uf_now() + lead, last = 0;
+	unsigned int i;
+	bool in_time;
+	void *error;
+
+	for (i = 0; i < 600; i++) {
+		unsigned int shift = random_number(&state) % 63;
+
+		far[i] = (struct far){ .sem = UF_SEM_INIT(0), .last = &last };
+		/* Half within 0.3 s, half anywhere, of which none comes. */
+		far[i].post = i % 2;
+		far[i].deadline =
+			far[i].post ?
+				start + 1000000000000 + (1ULL << shift) :
+				start + random_number(&state) %
+						(i % 4 ? 300000000 : 3000000);
+		CREATE(&fiber[i], wait_far, &far[i]);
+	}
+	uf_yield();
+	in_time = uf_now() < start;
+	for (i = 1; i < 600; i += 2)
+		ASSERT_EQ(0, uf_sem_post(&far[i].sem));
+	for (i = 0; i < 600; i++) {
+		ASSERT_EQ(0, uf_join(fiber[i], &error));
+		EXPECT_TRUE(!error || (!in_time && !far[i].post));
+	}
+	return in_time;
+}
+
+FIBER_TEST(far_and_near, 1)
+{
+	uint64_t lead = 50000000;
+
+	while (!sleep_far(_metadata, lead))
+		lead *= 2;
+}
+
+static void *take_within_50_ms(void *arg)
+{
+	return (void *)(intptr_t)uf_sem_wait_until(arg, uf_now() + 50000000);
+}
+
+/* Where a timer has been disarmed a sleeping server looks for no other. */
+FIBER_TEST(disarmed_before_later, 1)
+{
+	struct uf_sem sem = UF_SEM_INIT(0);
+	struct uf_fiber *fiber;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		CREATE(&fiber, take_within_50_ms, &sem);
+		uf_yield();
+		ASSERT_EQ(0, uf_sem_post(&sem));
+		JOIN(fiber);
+		EXPECT_EQ(0, uf_sleep(100000000));
+	}
+}
+
 TEST_HARNESS_MAIN
