@@ -86,7 +86,7 @@ static int io_wait(struct uf_io *io, struct io_uring_sqe *sqe)
 		link_timeout(io, &s->ring);
 	}
 	list_io(io, s);
-	self->io_server = s - t->rt->servers;
+	WRITE_ONCE(self->io_server, s - t->rt->servers);
 	WRITE_ONCE(self->wait.state, UF_WAIT_IO);
 	if (uf_must_end(self))
 		WRITE_ONCE(s->cancel_ios, 1);

@@ -36,7 +36,7 @@ void uf_runq_remove(struct uf_fiber *fiber)
 	struct uf_runq *q = fiber->queue;
 	struct uf_list *list = &q->lists[fiber->class];
 
-	fiber->queue = NULL;
+	WRITE_ONCE(fiber->queue, NULL);
 	if (q->next == fiber) {
 		WRITE_ONCE(q->next, NULL);
 		return;

@@ -68,7 +68,7 @@ static inline void uf_runq_append(struct uf_runq *q, struct uf_fiber *fiber,
 
 	fiber->next = NULL;
 	fiber->prev = list->tail;
-	fiber->queue = q;
+	WRITE_ONCE(fiber->queue, q);
 	fiber->class = class;
 	if (list->head)
 		list->tail->next = fiber;
@@ -90,7 +90,7 @@ static inline struct uf_fiber *uf_runq_first(struct uf_runq *q,
 	q->len--;
 	if (!list->head)
 		WRITE_ONCE(q->map, q->map & ~(1U << class));
-	fiber->queue = NULL;
+	WRITE_ONCE(fiber->queue, NULL);
 	return fiber;
 }
 
@@ -128,7 +128,7 @@ static inline void uf_runq_set_next(struct uf_runq *q, struct uf_fiber *fiber)
 {
 	if (unlikely(q->next))
 		uf_runq_empty_slot(q);
-	fiber->queue = q;
+	WRITE_ONCE(fiber->queue, q);
 	WRITE_ONCE(q->next, fiber);
 }
 
@@ -141,7 +141,7 @@ static inline struct uf_fiber *uf_runq_take(struct uf_runq *q)
 		if (likely(uf_runq_next_is_due(q))) {
 			q->next_turns++;
 			WRITE_ONCE(q->next, NULL);
-			fiber->queue = NULL;
+			WRITE_ONCE(fiber->queue, NULL);
 			return fiber;
 		}
 		uf_runq_empty_slot(q);

@@ -292,11 +292,13 @@ void uf_yield(void)
 	uf_leave(t);
 }
 
-/* Have others come for what the caller does not run itself. */
-static void ask_for_help(struct uf_thread *t, struct uf_fiber *fiber)
+/*
+ * Have others come for what the caller does not run itself. To be asked before the
+ * fiber is in a queue, where it can be found, run and end at once.
+ */
+static inline bool others_may_run(const struct uf_fiber *fiber)
 {
-	if (fiber->server == UFIBER_NONE)
-		t->kick = true;
+	return likely(fiber->server == UFIBER_NONE);
 }
 
 /*
@@ -310,14 +312,14 @@ static void ask_for_help(struct uf_thread *t, struct uf_fiber *fiber)
 static void make_next(struct uf_thread *t, struct uf_server *s,
 		      struct uf_fiber *fiber)
 {
-	uint32_t skip;
+	uint32_t skip = READ_ONCE(s->skip);
+	bool help = others_may_run(fiber);
 
 	uf_bias_lock(&s->runq.lock);
 	uf_runq_set_next(&s->runq, fiber);
 	uf_bias_unlock(&s->runq.lock);
-	skip = READ_ONCE(s->skip);
-	if (s->runq.map || !skip)
-		ask_for_help(t, fiber);
+	if (READ_ONCE(s->runq.map) || !skip)
+		t->kick |= help;
 	else
 		WRITE_ONCE(s->skip, skip - 1);
 }
@@ -326,10 +328,12 @@ static void make_next(struct uf_thread *t, struct uf_server *s,
 static void make_ready(struct uf_thread *t, struct uf_server *s,
 		       struct uf_fiber *fiber, bool io)
 {
+	bool help = others_may_run(fiber);
+
 	uf_bias_lock(&s->runq.lock);
 	uf_runq_append(&s->runq, fiber, uf_runq_class(fiber, io));
 	uf_bias_unlock(&s->runq.lock);
-	ask_for_help(t, fiber);
+	t->kick |= help;
 }
 
 /**

@@ -46,7 +46,7 @@ static void list_to_surplus(struct uf_stacks *stacks, struct uf_stack_list *list
 {
 	if (list->head)
 		add_surplus(stacks, list->head);
-	*list = (struct uf_stack_list){ 0 };
+	uf_stack_empty(list);
 }
 
 /* --------------------------------------------------------------- the pool */
@@ -57,18 +57,19 @@ static void add_batch(struct uf_stacks *stacks, struct uf_stack_pool *pool,
 {
 	if (pool->nr == UF_STACK_BATCHES) {
 		add_surplus(stacks, pool->batches[0]);
-		pool->nr--;
+		WRITE_ONCE(pool->nr, pool->nr - 1);
 		memmove(&pool->batches[0], &pool->batches[1],
 			pool->nr * sizeof(pool->batches[0]));
 	}
-	pool->batches[pool->nr++] = batch;
+	pool->batches[pool->nr] = batch;
+	WRITE_ONCE(pool->nr, pool->nr + 1);
 }
 
 static struct uf_fiber *take_batch(struct uf_stack_pool *pool)
 {
 	if (!pool->nr)
 		return NULL;
-	pool->nr--;
+	WRITE_ONCE(pool->nr, pool->nr - 1);
 	if (pool->low > pool->nr)
 		pool->low = pool->nr;
 	return pool->batches[pool->nr];
@@ -85,7 +86,7 @@ static struct uf_fiber *take_loose(struct uf_stack_pool *pool,
 		return fiber;
 	pool->loose.head = take_batch(pool);
 	if (pool->loose.head)
-		pool->loose.nr = uf_stack_batch(class);
+		WRITE_ONCE(pool->loose.nr, uf_stack_batch(class));
 	return uf_stack_pop(&pool->loose);
 }
 
@@ -97,7 +98,7 @@ static void give_loose(struct uf_stacks *stacks, struct uf_stack_pool *pool,
 	pool->loose_used = true;
 	if (pool->loose.nr == uf_stack_batch(class)) {
 		add_batch(stacks, pool, pool->loose.head);
-		pool->loose = (struct uf_stack_list){ 0 };
+		uf_stack_empty(&pool->loose);
 	}
 }
 
@@ -201,7 +202,7 @@ static void age_pool(struct uf_stacks *stacks, struct uf_stack_pool *pool)
 
 	for (i = 0; i < pool->low; i++)
 		add_surplus(stacks, pool->batches[i]);
-	pool->nr -= pool->low;
+	WRITE_ONCE(pool->nr, pool->nr - pool->low);
 	memmove(&pool->batches[0], &pool->batches[pool->low],
 		pool->nr * sizeof(pool->batches[0]));
 	pool->low = pool->nr;

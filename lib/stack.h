@@ -25,13 +25,20 @@ static inline unsigned int uf_stack_batch(unsigned int class)
 	return n < UF_STACK_BATCH ? n : UF_STACK_BATCH;
 }
 
+/* Others look whether there are any, without the lock: hence the WRITE_ONCE()s. */
+static inline void uf_stack_empty(struct uf_stack_list *list)
+{
+	list->head = NULL;
+	WRITE_ONCE(list->nr, 0);
+}
+
 static inline struct uf_fiber *uf_stack_pop(struct uf_stack_list *list)
 {
 	struct uf_fiber *fiber = list->head;
 
 	if (fiber) {
 		list->head = fiber->next;
-		list->nr--;
+		WRITE_ONCE(list->nr, list->nr - 1);
 	}
 	return fiber;
 }
@@ -41,7 +48,7 @@ static inline void uf_stack_push(struct uf_stack_list *list,
 {
 	fiber->next = list->head;
 	list->head = fiber;
-	list->nr++;
+	WRITE_ONCE(list->nr, list->nr + 1);
 }
 
 /* The cache that the caller may use, NULL if it is no thread of @rt. */

@@ -114,8 +114,10 @@ struct uf_wait *uf_wait_begin(struct uf_thread *t, struct uf_wait *own)
 
 	wait->fiber = t ? t->current : NULL;
 	wait->error = 0;
-	WRITE_ONCE(wait->state,
-		   t && t->current->shields ? UF_WAITING_SHIELDED : UF_WAITING);
+	/* For a cancel, which may claim it at once, and set the error. */
+	smp_store_release(&wait->state, t && t->current->shields ?
+						UF_WAITING_SHIELDED :
+						UF_WAITING);
 	return wait;
 }
 
