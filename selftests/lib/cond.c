@@ -33,6 +33,7 @@ TEST(outside)
 }
 
 struct hall {
+	uint64_t patience;
 	struct uf_mutex mutex;
 	struct uf_cond cond;
 	int next;
@@ -124,7 +125,7 @@ FIBER_TEST(broadcast_requeues, 2)
 static void *wait_until_late(void *arg)
 {
 	struct hall *hall = arg;
-	uint64_t deadline = uf_now() + 200000;
+	uint64_t deadline = uf_now() + hall->patience;
 
 	MUST(!uf_mutex_lock(&hall->mutex));
 	return (void *)(intptr_t)uf_cond_wait_until(&hall->cond, &hall->mutex,
@@ -139,7 +140,8 @@ FIBER_TEST(signal_then_deadline, 2)
 	void *error = NULL;
 	int signalled = 0;
 
-	while (!signalled) {
+	/* Longer each time: a busy machine may need more to get there in time. */
+	for (hall.patience = 200000; !signalled; hall.patience *= 2) {
 		CREATE(&fiber, wait_until_late, &hall);
 		uf_yield();
 		ASSERT_EQ(0, uf_mutex_lock(&hall.mutex));
@@ -148,7 +150,7 @@ FIBER_TEST(signal_then_deadline, 2)
 		/* It may have timed out just before: then it is not in the queue. */
 		signalled = signalled &&
 			    nr_waiting(&hall.mutex.guard, &hall.mutex.waiters);
-		uf_sleep(400000);
+		uf_sleep(2 * hall.patience);
 		ASSERT_EQ(0, uf_mutex_unlock(&hall.mutex));
 		ASSERT_EQ(0, uf_join(fiber, &error));
 		/* It ended with the mutex: start anew. */

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
@@ -56,6 +57,16 @@ FIBER_TEST(pipe_parks, 1)
 }
 
 /* Until the pipe is full; then a read makes room. */
+static bool before_6_4(void)
+{
+	struct utsname name;
+	int major = 0, minor = 0;
+
+	uname(&name);
+	sscanf(name.release, "%d.%d", &major, &minor);
+	return major < 6 || (major == 6 && minor < 4);
+}
+
 FIBER_TEST(pipe_full, 1)
 {
 	static char big[1 << 20];
@@ -71,7 +82,11 @@ FIBER_TEST(pipe_full, 1)
 	EXPECT_EQ(-ETIMEDOUT, uf_write_until(fds[1], "x", 1, 0));
 	n = uf_read(fds[0], big, 8192);
 	EXPECT_EQ(8192, n);
-	EXPECT_EQ(1, uf_write_until(fds[1], "x", 1, 0));
+	/* Before Linux 6.4 a worker does it, which may be too late for that. */
+	n = uf_write_until(fds[1], "x", 1, 0);
+	if (n == -ETIMEDOUT && before_6_4())
+		n = uf_write(fds[1], "x", 1);
+	EXPECT_EQ(1, n);
 	ASSERT_EQ(0, uf_close(fds[1]));
 	while ((n = uf_read(fds[0], big, sizeof(big))) > 0)
 		last = big[n - 1];

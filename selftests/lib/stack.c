@@ -199,7 +199,7 @@ FIBER_TEST(fork_in_fiber, 1)
 #ifdef __SANITIZE_ADDRESS__
 #define FRAMES 8192
 #else
-#define FRAMES 2048
+#define FRAMES 4096
 #endif
 
 /* Uses so much of its stack, and tells what is known of it then. */
