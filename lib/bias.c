@@ -18,18 +18,6 @@ void uf_bias_lock_slow(struct uf_bias *bias)
 	uf_spin_unlock(&bias->lock);
 }
 
-static void wait_for_owner(struct uf_bias *bias)
-{
-	unsigned int turn = 0;
-
-	while (smp_load_acquire(&bias->held)) { /* R4 */
-		if (++turn % UF_SPIN_TURNS)
-			uf_cpu_relax();
-		else
-			sched_yield();
-	}
-}
-
 /* Anybody else's way in; in the critical section, as for every spin lock. */
 void uf_bias_revoke(struct uf_bias *bias)
 {
@@ -38,7 +26,7 @@ void uf_bias_revoke(struct uf_bias *bias)
 		WRITE_ONCE(bias->revoked, 1); /* R2 */
 		uf_heavy_mb(); /* R3 */
 	}
-	wait_for_owner(bias);
+	uf_spin_until_zero(&bias->held); /* R4 */
 }
 
 /* And out. */

@@ -19,7 +19,7 @@ static void push(struct uf_fiber **inbox, struct uf_fiber *fiber)
 	} while (old != head);
 }
 
-/* All of it, the first that came first. */
+/* All of it, the first that came first, each with its class. */
 static struct uf_fiber *take_all(struct uf_fiber **inbox)
 {
 	struct uf_fiber *fiber, *next, *chain = NULL;
@@ -28,25 +28,11 @@ static struct uf_fiber *take_all(struct uf_fiber **inbox)
 		return NULL;
 	for (fiber = xchg(inbox, NULL); fiber; fiber = next) {
 		next = fiber->next;
+		fiber->class = uf_runq_class(fiber, false);
 		fiber->next = chain;
 		chain = fiber;
 	}
 	return chain;
-}
-
-static unsigned int append(struct uf_runq *q, struct uf_fiber *chain)
-{
-	struct uf_fiber *next;
-	unsigned int n = 0;
-
-	uf_bias_lock(&q->lock);
-	for (; chain; chain = next) {
-		next = chain->next;
-		uf_runq_append(q, chain, uf_runq_class(chain, false));
-		n++;
-	}
-	uf_bias_unlock(&q->lock);
-	return n;
 }
 
 static void put(struct uf_runtime *rt, struct uf_thread *t,
@@ -89,8 +75,8 @@ void uf_inbox_put(struct uf_runtime *rt, struct uf_thread *t,
 
 void uf_inbox_sort(struct uf_server *s)
 {
-	append(&s->runq, take_all(&s->pinned_inbox));
-	append(&s->runq, take_all(&s->inbox));
+	uf_runq_append_chain(&s->runq, take_all(&s->pinned_inbox));
+	uf_runq_append_chain(&s->runq, take_all(&s->inbox));
 }
 
 /* Take what any server may run. Returns how many fibers there were. */
@@ -98,5 +84,5 @@ unsigned int uf_inbox_steal(struct uf_server *victim, struct uf_server *s)
 {
 	if (!READ_ONCE(victim->inbox))
 		return 0;
-	return append(&s->runq, take_all(&victim->inbox));
+	return uf_runq_append_chain(&s->runq, take_all(&victim->inbox));
 }

@@ -78,7 +78,8 @@ static struct uf_fiber *cut(struct uf_runq *q)
 	return chain;
 }
 
-static unsigned int append_chain(struct uf_runq *q, struct uf_fiber *chain)
+/* Put each into the list of its class. Returns how many there were. */
+unsigned int uf_runq_append_chain(struct uf_runq *q, struct uf_fiber *chain)
 {
 	struct uf_fiber *next;
 	unsigned int n = 0;
@@ -111,7 +112,7 @@ unsigned int uf_runq_steal(struct uf_runq *from, struct uf_runq *to)
 	uf_bias_revoke(&from->lock);
 	chain = cut(from);
 	uf_bias_return(&from->lock);
-	return append_chain(to, chain);
+	return uf_runq_append_chain(to, chain);
 }
 
 /* Move the fiber in the run-next slot, if it is not pinned. */
@@ -131,5 +132,5 @@ unsigned int uf_runq_steal_next(struct uf_runq *from, struct uf_runq *to)
 		fiber = NULL;
 	}
 	uf_bias_return(&from->lock);
-	return append_chain(to, fiber);
+	return uf_runq_append_chain(to, fiber);
 }

@@ -33,6 +33,7 @@
 /* runq.c */
 unsigned int uf_runq_choose_of_many(struct uf_runq *q);
 void uf_runq_remove(struct uf_fiber *fiber);
+unsigned int uf_runq_append_chain(struct uf_runq *q, struct uf_fiber *chain);
 unsigned int uf_runq_steal(struct uf_runq *from, struct uf_runq *to);
 unsigned int uf_runq_steal_next(struct uf_runq *from, struct uf_runq *to);
 

@@ -69,19 +69,6 @@ static inline void finish_switch(struct uf_thread *t)
 		do_after(t, prev);
 }
 
-static __attribute__((noinline, cold)) void
-wait_until_off_cpu(struct uf_fiber *fiber)
-{
-	unsigned int turn = 0;
-
-	while (smp_load_acquire(&fiber->on_cpu)) {
-		if (++turn % UF_SPIN_TURNS)
-			uf_cpu_relax();
-		else
-			sched_yield();
-	}
-}
-
 /* What a fiber that has just been switched to owes the one before. */
 void uf_arrive(struct uf_thread *t)
 {
@@ -160,13 +147,19 @@ struct uf_thread *uf_park(struct uf_thread *t)
 	return switch_to(t, next);
 }
 
+/* Is the fiber pinned to another server? */
+static inline bool is_elsewhere(const struct uf_fiber *fiber,
+				const struct uf_server *s)
+{
+	return unlikely(fiber->server != UFIBER_NONE) &&
+	       fiber->server != s - fiber->rt->servers;
+}
+
 /* It is pinned, but blocked in the kernel and came back on another server. */
 static inline bool is_misplaced(const struct uf_thread *t,
 				const struct uf_server *s)
 {
-	uint32_t server = t->current->server;
-
-	return unlikely(server != UFIBER_NONE) && server != s - t->rt->servers;
+	return is_elsewhere(t->current, s);
 }
 
 void uf_move(struct uf_thread *t, struct uf_fiber *fiber)
@@ -350,7 +343,7 @@ void uf_ready(struct uf_thread *t, struct uf_fiber *fiber, enum uf_why why)
 	struct uf_server *s;
 
 	if (unlikely(smp_load_acquire(&fiber->on_cpu)))
-		wait_until_off_cpu(fiber);
+		uf_spin_until_zero(&fiber->on_cpu);
 	if (unlikely(fiber->rt->policy)) {
 		uf_policy_ready(fiber->rt, t, fiber, why);
 		return;
@@ -360,8 +353,7 @@ void uf_ready(struct uf_thread *t, struct uf_fiber *fiber, enum uf_why why)
 		return;
 	}
 	s = uf_server(t);
-	if (unlikely(fiber->server != UFIBER_NONE &&
-		     fiber->server != s - t->rt->servers))
+	if (unlikely(is_elsewhere(fiber, s)))
 		uf_inbox_put(t->rt, t, fiber);
 	else if (why == UF_WHY_WOKEN)
 		make_next(t, s, fiber);

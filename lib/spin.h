@@ -21,11 +21,13 @@
 /* Turns before the holder is presumed to be preempted. */
 #define UF_SPIN_TURNS 128
 
-static __attribute__((noinline, cold)) void uf_spin_wait(uint32_t *lock)
+/* Until the word is 0, which whoever has set it sees to soon (acquire). */
+static __attribute__((noinline, cold, unused)) void
+uf_spin_until_zero(uint32_t *word)
 {
 	unsigned int turn = 0;
 
-	while (READ_ONCE(*lock)) {
+	while (smp_load_acquire(word)) {
 		if (++turn % UF_SPIN_TURNS)
 			uf_cpu_relax();
 		else
@@ -36,7 +38,7 @@ static __attribute__((noinline, cold)) void uf_spin_wait(uint32_t *lock)
 static inline void uf_spin_lock(uint32_t *lock)
 {
 	while (unlikely(xchg(lock, 1)))
-		uf_spin_wait(lock);
+		uf_spin_until_zero(lock);
 }
 
 static inline void uf_spin_unlock(uint32_t *lock)
