@@ -126,10 +126,12 @@ static void *wait_until_late(void *arg)
 {
 	struct hall *hall = arg;
 	uint64_t deadline = uf_now() + hall->patience;
+	int error;
 
 	MUST(!uf_mutex_lock(&hall->mutex));
-	return (void *)(intptr_t)uf_cond_wait_until(&hall->cond, &hall->mutex,
-						    deadline);
+	error = uf_cond_wait_until(&hall->cond, &hall->mutex, deadline);
+	MUST(!uf_mutex_unlock(&hall->mutex));
+	return (void *)(intptr_t)error;
 }
 
 /* A wait that was signalled before its deadline returns 0 however late it is. */
@@ -153,8 +155,6 @@ FIBER_TEST(signal_then_deadline, 2)
 		uf_sleep(2 * hall.patience);
 		ASSERT_EQ(0, uf_mutex_unlock(&hall.mutex));
 		ASSERT_EQ(0, uf_join(fiber, &error));
-		/* It ended with the mutex: start anew. */
-		hall.mutex = (struct uf_mutex)UF_MUTEX_INIT;
 		if (error)
 			signalled = 0;
 	}
