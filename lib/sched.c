@@ -30,7 +30,7 @@ static inline struct uf_thread *switch_context(struct uf_thread *t,
 					       struct uf_context *to)
 {
 	uf_san_leave(&from->san, &to->san);
-	t = uf_arch_switch(&from->sp, to->sp, t);
+	t = uf_arch_switch_inline(&from->sp, to->sp, t);
 	uf_san_arrive(&from->san);
 	return t;
 }

@@ -31,6 +31,12 @@ void *uf_arch_switch(void **save, void *load, void *pass);
 int uf_arch_switch_tail(void **save, void *load,
 			intptr_t pass) __asm__("uf_arch_switch");
 
+/* There is no inline one. */
+static inline void *uf_arch_switch_inline(void **save, void *load, void *pass)
+{
+	return uf_arch_switch(save, load, pass);
+}
+
 /* An address on the calling function's stack. */
 static inline uintptr_t uf_arch_sp(void)
 {

@@ -32,6 +32,12 @@ static inline int uf_arch_switch_tail(void **save, void *load, intptr_t pass)
 	return (intptr_t)uf_arch_switch(save, load, (void *)pass);
 }
 
+/* There is no inline one. */
+static inline void *uf_arch_switch_inline(void **save, void *load, void *pass)
+{
+	return uf_arch_switch(save, load, pass);
+}
+
 /* An address on the calling function's stack. */
 static inline uintptr_t uf_arch_sp(void)
 {

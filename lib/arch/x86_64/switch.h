@@ -3,14 +3,15 @@
  * The architecture's half of a context switch. A suspended context is a stack
  * pointer; what it needs to go on lies above it as a struct uf_arch_frame.
  *
- * Coroutines are also switched by the inline switch of <ufiber/coro_inline.h>;
- * either resumes what the other has suspended. A context that is resumed finds
- * its stack pointer just above its frame.
+ * There is also the inline switch of <ufiber/coro_inline.h>; either resumes what
+ * the other has suspended. A context that is resumed finds its stack pointer just
+ * above its frame.
  */
 #ifndef UF_ARCH_SWITCH_H
 #define UF_ARCH_SWITCH_H
 
 #include <stdint.h>
+#include <ufiber/coro_inline.h>
 
 /*
  * Whether the switch is the C library's, which saves the floating-point controls
@@ -49,6 +50,21 @@ void *uf_arch_switch(void **save, void *load,
 /* The same function, for callers that return what it returns as an int. */
 int uf_arch_switch_tail(void **save, void *load, intptr_t pass) __asm__(
 	"uf_arch_switch") UF_ARCH_INDIRECT_RETURN;
+
+/*
+ * The same again, inline where it can be. The called one ends in a jump, which
+ * leaves the return stack one call deeper than it was, and all returns that come
+ * after are predicted wrong; here there is no call.
+ */
+static inline __attribute__((always_inline)) void *
+uf_arch_switch_inline(void **save, void *load, void *pass)
+{
+#ifdef UF_CORO_CALLED
+	return uf_arch_switch(save, load, pass);
+#else
+	return (void *)uf_coro_switch_inline(save, load, (intptr_t)pass);
+#endif
+}
 
 /* An address on the calling function's stack. */
 static inline uintptr_t uf_arch_sp(void)

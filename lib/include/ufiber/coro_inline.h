@@ -99,7 +99,7 @@ static inline int uf_coro_transfer_inline(struct uf_coro *self,
  * The compiler spills all other registers, but rbx and rbp it may have reserved
  * for itself, as pointers to its frame.
  */
-static inline __attribute__((always_inline)) int
+static inline __attribute__((always_inline)) intptr_t
 uf_coro_switch_inline(void **save, void *load, intptr_t pass)
 {
 	/* clang-format off */
@@ -127,7 +127,7 @@ uf_coro_switch_inline(void **save, void *load, intptr_t pass)
 		  "xmm14", "xmm15", "st", "st(1)", "st(2)", "st(3)", "st(4)",
 		  "st(5)", "st(6)", "st(7)" UF_CORO_CLOBBERS_AVX512);
 	/* clang-format on */
-	return (int)pass;
+	return pass;
 }
 
 /* Whether it is the coroutine itself that calls. */
@@ -150,7 +150,7 @@ uf_coro_resume_inline(struct uf_coro *co, void *value, void **result)
 	co->out = result;
 	if (co->in)
 		*co->in = value;
-	return uf_coro_switch_inline(&co->back, co->sp, 0);
+	return (int)uf_coro_switch_inline(&co->back, co->sp, 0);
 }
 
 static inline __attribute__((always_inline)) int
@@ -162,7 +162,7 @@ uf_coro_yield_inline(struct uf_coro *self, void *value, void **next)
 	self->in = next;
 	if (self->out)
 		*self->out = value;
-	return uf_coro_switch_inline(&self->sp, self->back, 1);
+	return (int)uf_coro_switch_inline(&self->sp, self->back, 1);
 }
 
 static inline __attribute__((always_inline)) int
@@ -178,7 +178,7 @@ uf_coro_transfer_inline(struct uf_coro *self, struct uf_coro *to, void *value,
 	to->out = self->out;
 	if (to->in)
 		*to->in = value;
-	return uf_coro_switch_inline(&self->sp, to->sp, 0);
+	return (int)uf_coro_switch_inline(&self->sp, to->sp, 0);
 }
 
 #endif /* UF_CORO_CALLED */
