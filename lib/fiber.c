@@ -8,51 +8,78 @@
 #include "stack.h"
 #include "wait.h"
 
-/* Tell whoever wants to know. It may be gone as soon as the guard is released. */
-static void publish_end(struct uf_thread *t, struct uf_fiber *fiber)
+/*
+ * The end of a fiber is told while it is still on its stack, so that who joins it
+ * is ready by the time of its last switch, and that goes straight there. Whoever
+ * then finds it ended and frees it has to await that switch; see on_cpu in
+ * sched.c. That is short, and the one who ends waits for nobody meanwhile but
+ * until the joiner, which it wakes before, has been switched away from.
+ */
+static void free_ended(struct uf_thread *t, struct uf_fiber *fiber)
+{
+	if (unlikely(smp_load_acquire(&fiber->on_cpu)))
+		uf_spin_until_zero(&fiber->on_cpu);
+	uf_stack_free(t, fiber);
+}
+
+/* Tell whoever wants to know. Returns whether nobody does. */
+static bool publish_end(struct uf_thread *t, struct uf_fiber *self)
 {
 	struct uf_waiter *joiner;
 	bool detached;
 
-	uf_spin_lock(&fiber->guard);
-	WRITE_ONCE(fiber->ended, true);
-	detached = fiber->detached;
-	joiner = uf_waitq_claim(&fiber->joiners);
-	uf_spin_unlock(&fiber->guard);
-	if (detached)
-		uf_stack_free(t, fiber);
-	else if (joiner)
+	uf_spin_lock(&self->guard);
+	WRITE_ONCE(self->ended, true);
+	detached = self->detached;
+	joiner = uf_waitq_claim(&self->joiners);
+	uf_spin_unlock(&self->guard);
+	if (joiner)
 		uf_wait_wake(t, joiner->wait);
+	return detached;
 }
 
-/* It has been switched away from for the last time. */
+/* Nobody else frees it, and it has been switched away from for the last time. */
 static void be_over(struct uf_thread *t, struct uf_fiber *fiber)
+{
+	if (fiber->owner)
+		uf_scope_child_ends(t, fiber);
+	else
+		uf_stack_free(t, fiber);
+	uf_runtime_fiber_ended(t->rt);
+}
+
+static void end(struct uf_thread *t, struct uf_fiber *self)
 {
 	/* First, so that who joins it finds it gone. */
 	uf_count(uf_server(t)->ended);
-	if (unlikely(fiber->owner))
-		uf_scope_child_ends(t, fiber);
+	if (unlikely(self->owner) || publish_end(t, self))
+		t->after = be_over;
 	else
-		publish_end(t, fiber);
-	uf_runtime_fiber_ended(t->rt);
+		uf_runtime_fiber_ended(t->rt);
+}
+
+static inline struct uf_thread *prepare_exit(struct uf_fiber *self, void *value)
+{
+	struct uf_thread *t;
+
+	self->value = value;
+	uf_run_cleanups(self);
+	uf_locals_destroy(self);
+	t = uf_enter();
+	end(t, self);
+	uf_san_ends(&self->ctx.san);
+	return t;
 }
 
 void uf_exit(void *value)
 {
 	struct uf_fiber *self = uf_self();
-	struct uf_thread *t;
 
 	if (!self) {
 		fputs("ufiber: uf_exit() called outside a fiber\n", stderr);
 		abort();
 	}
-	self->value = value;
-	uf_run_cleanups(self);
-	uf_locals_destroy(self);
-	t = uf_enter();
-	t->after = be_over;
-	uf_san_ends(&self->ctx.san);
-	uf_park(t);
+	uf_park_last(prepare_exit(self, value));
 	__builtin_unreachable();
 }
 
@@ -65,7 +92,8 @@ void uf_fiber_main(void *pass, void *arg)
 	uf_san_arrive(&self->ctx.san);
 	uf_arrive(t);
 	uf_leave(t);
-	uf_exit(self->start(self->arg));
+	/* A jump: as with uf_arch_start(), no call is left open. */
+	uf_park_last(prepare_exit(self, self->start(self->arg)));
 }
 
 /* The guard is held, and released. */
@@ -111,7 +139,7 @@ int uf_join_until(struct uf_fiber *fiber, void **value, uint64_t deadline)
 	error = join(&t, fiber, deadline);
 	if (!error) {
 		result = fiber->value;
-		uf_stack_free(t, fiber);
+		free_ended(t, fiber);
 		due = uf_stacks_due(t, rt);
 	}
 	uf_leave(t);
@@ -144,7 +172,7 @@ int uf_detach(struct uf_fiber *fiber)
 	}
 	uf_spin_unlock(&fiber->guard);
 	if (ended) {
-		uf_stack_free(t, fiber);
+		free_ended(t, fiber);
 		due = uf_stacks_due(t, rt);
 	}
 	uf_leave(t);

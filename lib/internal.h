@@ -591,10 +591,23 @@ static inline void uf_runtime_fiber_ended(struct uf_runtime *rt)
 }
 
 /* thread.c */
-struct uf_thread *uf_thread_self(void);
 int uf_threads_start(struct uf_runtime *rt);
 void uf_threads_stop(struct uf_runtime *rt);
 bool uf_spawn_standby(struct uf_thread *t);
+
+/* Initial-exec: one load, not a call, in the shared library too. */
+extern __thread struct uf_thread *uf_this_thread
+	__attribute__((tls_model("initial-exec")));
+
+/*
+ * The calling thread, or NULL if it is no runtime's. A fiber can call this, move to
+ * another thread, and call it again; and a compiler that sees the access keeps the
+ * variable's address. So it does not see it.
+ */
+static inline struct uf_thread *uf_thread_self(void)
+{
+	return uf_arch_this_thread();
+}
 
 /* idle.c */
 bool uf_idle(struct uf_thread *t);
@@ -607,6 +620,7 @@ void uf_search_end(struct uf_runtime *rt, struct uf_thread *t);
 void uf_leave_kick(struct uf_thread *t);
 void uf_ready(struct uf_thread *t, struct uf_fiber *fiber, enum uf_why why);
 struct uf_thread *uf_park(struct uf_thread *t);
+void uf_park_last(struct uf_thread *t);
 struct uf_thread *uf_requeue(struct uf_thread *t);
 void uf_move(struct uf_thread *t, struct uf_fiber *fiber);
 void uf_arrive(struct uf_thread *t);

@@ -7,9 +7,10 @@
  * before the others, because they are likely to wait again soon. The same once
  * more for pinned fibers, which no other server may take.
  *
- * Besides, there is the run-next slot: a fiber that the running one has woken
- * goes there and runs as soon as that one parks, while what it is given is warm
- * in the cache (Go's idea).
+ * Besides, there is the run-next slot: the first fiber that the running one has
+ * woken goes there and runs as soon as that one parks, while what it is given is
+ * warm in the cache (Go's idea; there the last one has it, and who was woken
+ * before goes behind all others).
  *
  * Nobody starves. One of UF_RUNQ_TURN picks goes to the lists in turns,
  * whatever their class; and the slot goes before the lists UF_RUNQ_NEXT_MAX

@@ -126,6 +126,18 @@ static inline struct uf_fiber *take(struct uf_thread *t, struct uf_server *s)
 	return fiber;
 }
 
+static inline struct uf_thread *park(struct uf_thread *t)
+{
+	struct uf_server *s = uf_server(t);
+	struct uf_fiber *next = NULL;
+
+	if (unlikely(t->rt->policy))
+		uf_policy_parks(t, s);
+	if (likely(!base_is_needed(t, s)))
+		next = take(t, s);
+	return switch_to(t, next);
+}
+
 /**
  * uf_park - switch away from the calling fiber
  * @t: the calling thread, in the critical section.
@@ -137,14 +149,13 @@ static inline struct uf_fiber *take(struct uf_thread *t, struct uf_server *s)
  */
 struct uf_thread *uf_park(struct uf_thread *t)
 {
-	struct uf_server *s = uf_server(t);
-	struct uf_fiber *next = NULL;
+	return park(t);
+}
 
-	if (unlikely(t->rt->policy))
-		uf_policy_parks(t, s);
-	if (likely(!base_is_needed(t, s)))
-		next = take(t, s);
-	return switch_to(t, next);
+/* The same for a fiber's last time. It does not return. */
+void uf_park_last(struct uf_thread *t)
+{
+	park(t);
 }
 
 /* Is the fiber pinned to another server? */
@@ -295,38 +306,52 @@ static inline bool others_may_run(const struct uf_fiber *fiber)
 }
 
 /*
- * Into the run-next slot. Nobody else is needed for it if the caller soon parks,
- * as two that take turns do; and to wake another server in vain costs it dear.
- * So each time that one came and found nothing it is woken only after twice as
- * many fibers as before, and from the first again when one was stolen here.
- * What waits nevertheless is found by those that look around now and then, see
- * idle.c.
+ * Nobody else is needed for the only fiber that is ready if the caller soon parks,
+ * as two do that take turns, and who creates one and joins it; and to wake another
+ * server in vain costs it dear. So each time that one came and found nothing it is
+ * woken only after twice as many fibers as before, and from the first again when
+ * one was stolen here. What waits nevertheless is found by those that look around
+ * now and then, see idle.c.
  */
-static void make_next(struct uf_thread *t, struct uf_server *s,
-		      struct uf_fiber *fiber)
+static inline void call_help(struct uf_thread *t, struct uf_server *s, bool lone)
 {
 	uint32_t skip = READ_ONCE(s->skip);
-	bool help = others_may_run(fiber);
 
-	uf_bias_lock(&s->runq.lock);
-	uf_runq_set_next(&s->runq, fiber);
-	uf_bias_unlock(&s->runq.lock);
-	if (READ_ONCE(s->runq.map) || !skip)
-		t->kick |= help;
+	if (!lone || !skip)
+		t->kick = true;
 	else
 		WRITE_ONCE(s->skip, skip - 1);
 }
 
-/* Behind others of its class. */
-static void make_ready(struct uf_thread *t, struct uf_server *s,
-		       struct uf_fiber *fiber, bool io)
+/* Into the run-next slot, or if somebody is there behind others. */
+static void make_next(struct uf_thread *t, struct uf_server *s,
+		      struct uf_fiber *fiber)
 {
 	bool help = others_may_run(fiber);
 
 	uf_bias_lock(&s->runq.lock);
-	uf_runq_append(&s->runq, fiber, uf_runq_class(fiber, io));
+	if (likely(!s->runq.next))
+		uf_runq_set_next(&s->runq, fiber);
+	else
+		uf_runq_append(&s->runq, fiber, uf_runq_class(fiber, false));
 	uf_bias_unlock(&s->runq.lock);
-	t->kick |= help;
+	if (help)
+		call_help(t, s, !READ_ONCE(s->runq.map));
+}
+
+/* Behind others of its class. */
+static void make_ready(struct uf_thread *t, struct uf_server *s,
+		       struct uf_fiber *fiber, enum uf_why why)
+{
+	bool help = others_may_run(fiber);
+	bool lone = why == UF_WHY_CREATED && uf_runq_empty(&s->runq);
+
+	uf_bias_lock(&s->runq.lock);
+	uf_runq_append(&s->runq, fiber,
+		       uf_runq_class(fiber, why == UF_WHY_IO));
+	uf_bias_unlock(&s->runq.lock);
+	if (help)
+		call_help(t, s, lone);
 }
 
 /**
@@ -358,13 +383,14 @@ void uf_ready(struct uf_thread *t, struct uf_fiber *fiber, enum uf_why why)
 	else if (why == UF_WHY_WOKEN)
 		make_next(t, s, fiber);
 	else
-		make_ready(t, s, fiber, why == UF_WHY_IO);
+		make_ready(t, s, fiber, why);
 }
 
 void uf_leave_kick(struct uf_thread *t)
 {
 	t->kick = false;
-	uf_kick(t->rt, t, uf_server(t));
+	if (t->rt->nr_servers > 1)
+		uf_kick(t->rt, t, uf_server(t));
 }
 
 /*

@@ -13,21 +13,7 @@
 /* After a failure to start a thread, how long not to try again. */
 #define UF_SPAWN_PAUSE_NS 10000000
 
-/* Initial-exec: one load, not a call, in the shared library too. */
-static __thread struct uf_thread *this_thread
-	__attribute__((tls_model("initial-exec")));
-
-/**
- * uf_thread_self - the calling thread, or NULL if it is no runtime's
- *
- * Never inlined: a fiber can call it, move to another thread, and call it
- * again, and a compiler that sees the access keeps the variable's address.
- */
-__attribute__((noinline)) struct uf_thread *uf_thread_self(void)
-{
-	barrier();
-	return this_thread;
-}
+__thread struct uf_thread *uf_this_thread;
 
 /*
  * Of those that rt->spawning waits for, the new threads and who starts them, so
@@ -62,7 +48,7 @@ static void *thread_main(void *arg)
 	const struct uf_backend *backend = t->rt->backend;
 	int error;
 
-	this_thread = t;
+	uf_this_thread = t;
 	uf_san_own_stack(&t->base.san);
 	error = backend->attach(t);
 	if (error)

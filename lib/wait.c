@@ -148,32 +148,15 @@ void uf_wait_wake(struct uf_thread *t, struct uf_wait *wait)
 	uf_futex_wake(&wait->state);
 }
 
-/* It would go to the run-next slot here. */
-static bool goes_next(const struct uf_thread *t, const struct uf_wait *wait)
-{
-	return t && wait->fiber && wait->fiber->rt == t->rt && !t->rt->policy;
-}
-
-/*
- * The same for several, from a list that only the caller knows. They are to run in
- * this order; so the first comes last if it is for the run-next slot, which sends
- * who was there behind the others.
- */
+/* The same for several, in this order, from a list that only the caller knows. */
 void uf_wait_wake_all(struct uf_thread *t, struct uf_waitq *claimed)
 {
-	struct uf_waiter *waiter = claimed->head, *next;
-	struct uf_wait *last = NULL;
+	struct uf_waiter *waiter, *next;
 
-	if (waiter && goes_next(t, waiter->wait)) {
-		last = waiter->wait;
-		waiter = waiter->next;
-	}
-	for (; waiter; waiter = next) {
+	for (waiter = claimed->head; waiter; waiter = next) {
 		next = waiter->next;
 		uf_wait_wake(t, waiter->wait);
 	}
-	if (last)
-		uf_wait_wake(t, last);
 }
 
 /* The deadline has come. The node is there as long as the timer is armed. */

@@ -10,4 +10,7 @@ static inline void uf_cpu_relax(void)
 	__asm__ __volatile__("" : : : "memory");
 }
 
+/* uf_this_thread, read anew each time; see internal.h. */
+void *uf_arch_this_thread(void);
+
 #endif /* UF_ARCH_CPU_H */

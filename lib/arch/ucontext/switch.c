@@ -1,10 +1,19 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 #include <stddef.h>
 
+#include "cpu.h"
 #include "switch.h"
 
 /* What makecontext() is told to be the stack: it uses the end of it only. */
 #define ASSUMED_STACK 4096
+
+extern __thread void *uf_this_thread;
+
+/* Not inlined, for who calls it would keep the variable's address. */
+void *uf_arch_this_thread(void)
+{
+	return uf_this_thread;
+}
 
 void *uf_arch_switch(void **save, void *load, void *pass)
 {

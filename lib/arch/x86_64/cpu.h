@@ -10,4 +10,15 @@ static inline void uf_cpu_relax(void)
 	__builtin_ia32_pause();
 }
 
+/* uf_this_thread, read anew each time; see internal.h. */
+static inline void *uf_arch_this_thread(void)
+{
+	void *thread;
+
+	__asm__ __volatile__("movq uf_this_thread@gottpoff(%%rip), %0\n\t"
+			     "movq %%fs:(%0), %0"
+			     : "=r"(thread));
+	return thread;
+}
+
 #endif /* UF_ARCH_CPU_H */

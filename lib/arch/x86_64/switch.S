@@ -98,6 +98,10 @@ uf_arch_resume:
 	 * r12 the entry, r13 its argument. The stack ends here: an undefined
 	 * return address tells every unwinder so. As they look for a caller one
 	 * byte before where it goes on, there is such a byte.
+	 *
+	 * The entry is not called but jumped to, as it will not return: so the
+	 * processor's return stack is as deep when the context has ended as it
+	 * was before, and who goes on then has its returns predicted right.
 	 */
 	.globl	uf_arch_start
 	.hidden	uf_arch_start
@@ -111,7 +115,11 @@ uf_arch_start:
 	movq	%rax, %rdi
 	movq	%r13, %rsi
 	xorl	%ebp, %ebp
-	call	*%r12
+	leaq	1f(%rip), %rax
+	pushq	%rax
+	.cfi_adjust_cfa_offset 8
+	jmp	*%r12
+1:
 	ud2
 	.cfi_endproc
 	.size	uf_arch_start, . - uf_arch_start
