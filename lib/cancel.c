@@ -54,7 +54,8 @@ void uf_cancel_fiber(struct uf_thread *t, struct uf_fiber *fiber)
 	uf_heavy_mb(); /* C2 */
 	switch (READ_ONCE(wait->state)) { /* C3 */
 	case UF_WAITING:
-		if (cmpxchg(&wait->state, UF_WAITING, UF_CLAIMED) == UF_WAITING) {
+	case UF_WAITING_ALONE:
+		if (uf_wait_claim_to_cancel(wait)) {
 			wait->error = -ECANCELED;
 			uf_ready(t, fiber, UF_WHY_WOKEN);
 		}

@@ -211,11 +211,14 @@ enum uf_state uf_state(const struct uf_fiber *fiber)
 		return UF_STATE_PARKED;
 	if (READ_ONCE(fiber->on_cpu))
 		return UF_STATE_RUNNING;
-	switch (READ_ONCE(fiber->wait.state)) {
+	switch (smp_load_acquire(&fiber->wait.state)) {
 	case UF_WAITING:
 	case UF_WAITING_SHIELDED:
 	case UF_WAIT_IO:
 		return UF_STATE_WAITING;
+	case UF_WAITING_ALONE:
+		return READ_ONCE(fiber->wait.claimed) ? UF_STATE_READY :
+							UF_STATE_WAITING;
 	default:
 		return UF_STATE_READY;
 	}

@@ -87,6 +87,7 @@ struct uf_timer {
 /**
  * struct uf_wait - one stay of a fiber, or a plain thread; see wait.h
  * @state: enum uf_wait_state (A); a futex for a plain thread.
+ * @claimed: its only object has, unless a cancel came first (A); see wait.h.
  * @error: how it ended: 0 or a negative errno; by who has claimed it.
  * @fiber: who waits; NULL: a plain thread (C).
  * @by: of its nodes the one by which an object has claimed it; for a select.
@@ -94,6 +95,7 @@ struct uf_timer {
  */
 struct uf_wait {
 	uint32_t state;
+	uint32_t claimed;
 	int error;
 	struct uf_fiber *fiber;
 	struct uf_waiter *by;

@@ -121,6 +121,24 @@ struct uf_wait *uf_wait_begin(struct uf_thread *t, struct uf_wait *own)
 	return wait;
 }
 
+/* One object is all that the caller waits for, if a cancel does not end it. */
+static struct uf_wait *begin_alone(struct uf_thread *t)
+{
+	struct uf_wait *wait = &t->current->wait;
+
+	wait->fiber = t->current;
+	wait->error = 0;
+	WRITE_ONCE(wait->claimed, 0);
+	smp_store_release(&wait->state, UF_WAITING_ALONE);
+	return wait;
+}
+
+static inline bool is_alone(struct uf_thread *t, uint64_t deadline)
+{
+	return t && deadline == UF_FOREVER && !t->current->shields &&
+	       !t->current->scope && !READ_ONCE(t->current->cancelled);
+}
+
 /**
  * uf_wait_begin_claimed - begin a wait that nothing but its object can end
  * @t: as for uf_wait_begin().
@@ -211,7 +229,7 @@ int uf_wait_end(struct uf_thread **t, struct uf_wait *wait, uint64_t deadline)
 {
 	if (!*t)
 		sleep_until(wait, deadline);
-	else if (uf_must_end(wait->fiber) && uf_wait_claim(wait))
+	else if (uf_must_end(wait->fiber) && uf_end_own(wait))
 		wait->error = -ECANCELED;
 	else
 		park_until(t, wait, uf_deadline(wait->fiber, deadline));
@@ -239,7 +257,8 @@ int uf_wait_on(struct uf_thread **t, uint32_t *guard, struct uf_waitq *queue,
 		uf_spin_unlock(guard);
 		return -ETIMEDOUT;
 	}
-	waiter->wait = uf_wait_begin(*t, &own);
+	waiter->wait = is_alone(*t, deadline) ? begin_alone(*t) :
+						uf_wait_begin(*t, &own);
 	uf_waitq_add(queue, waiter);
 	uf_spin_unlock(guard);
 	error = uf_wait_end(t, waiter->wait, deadline);

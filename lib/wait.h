@@ -12,6 +12,19 @@
  * wake it; everybody else leaves it alone. (DONE is for plain threads, which
  * sleep on the word: until then the claimer still writes to the wait.)
  *
+ * For most waits only one object and a cancel compete. There the object, its guard
+ * held, claims with plain stores, and leaves what that costs to the cancel:
+ *
+ *	object				cancel, or the fiber itself that sees its flag
+ *	A1  claimed = 1			C1  cancelled = 1
+ *	A2  light barrier		C2  heavy barrier
+ *	A3  read cancelled: 0, won	C3  read claimed: 1, lost
+ *
+ * If A3 reads 1, and if C3 reads 0, the state decides, as above: who has not seen
+ * the other there is sure that the other has seen it and comes that way, too. Such
+ * a wait is WAITING_ALONE; it does not begin once the fiber sees that it has been
+ * cancelled, so what C3 reads is this wait's, or else the state is another by then.
+ *
  * Queues are guarded by their object's spin lock. A node that lost stays in its
  * queue until its owner, awake again, takes it out, or who finds it there does.
  * So a deadline and a cancel need no guard.
@@ -29,6 +42,7 @@ enum uf_wait_state {
 	UF_WAIT_NONE,
 	UF_WAIT_IO, /* for a request of the ring: nobody else may end it */
 	UF_WAITING,
+	UF_WAITING_ALONE, /* nothing but one object and a cancel can end it */
 	UF_WAITING_SHIELDED, /* no cancel may end it */
 	UF_CLAIMED,
 	UF_DONE,
@@ -54,12 +68,32 @@ static inline bool uf_waitq_empty(const struct uf_waitq *queue)
 	return !queue->head;
 }
 
-/* Win the right to end a wait. */
+/*
+ * Win the right to end a wait; not for a cancel. The guard of what it waits for is
+ * held, unless it is one with a deadline or several objects.
+ */
 static inline bool uf_wait_claim(struct uf_wait *wait)
 {
 	uint32_t state = READ_ONCE(wait->state);
 
-	return (state == UF_WAITING || state == UF_WAITING_SHIELDED) &&
+	if (likely(state == UF_WAITING_ALONE)) {
+		WRITE_ONCE(wait->claimed, 1); /* A1 */
+		uf_light_mb(); /* A2 */
+		if (likely(!READ_ONCE(wait->fiber->cancelled))) /* A3 */
+			return true;
+	}
+	return state >= UF_WAITING && state <= UF_WAITING_SHIELDED &&
+	       cmpxchg(&wait->state, state, UF_CLAIMED) == state;
+}
+
+/* The same for a cancel, after C2. */
+static inline bool uf_wait_claim_to_cancel(struct uf_wait *wait)
+{
+	uint32_t state = smp_load_acquire(&wait->state);
+
+	if (state == UF_WAITING_ALONE && READ_ONCE(wait->claimed)) /* C3 */
+		return false;
+	return (state == UF_WAITING || state == UF_WAITING_ALONE) &&
 	       cmpxchg(&wait->state, state, UF_CLAIMED) == state;
 }
 
@@ -71,6 +105,13 @@ static inline bool uf_must_end(const struct uf_fiber *self)
 {
 	uf_light_mb();
 	return unlikely(READ_ONCE(self->cancelled)) && !self->shields;
+}
+
+/* Then this says whether it does. Its canceller's C2 may still be to come. */
+static inline bool uf_end_own(struct uf_wait *wait)
+{
+	uf_heavy_mb(); /* C2 */
+	return uf_wait_claim_to_cancel(wait);
 }
 
 /* The earlier of a wait's deadline and the scopes'. */
