@@ -113,6 +113,9 @@ struct uf_wait {
  * @server: which server it is pinned to, or UFIBER_NONE (T).
  * @on_cpu: the number of the thread, from 1, that it runs on or has not been
  *	switched away from yet, or 0; see sched.c (A).
+ * @has_fpenv: it was made with UF_FPENV (C).
+ * @ahead: one that is to run a little later, maybe gone by then (L of @queue).
+ * @ahead_sp: that one's stack pointer.
  * @rt: its runtime (C).
  * @wait: its wait, if it waits.
  * @guard: of its end: for the next four.
@@ -121,7 +124,6 @@ struct uf_wait {
  * @joining: somebody does.
  * @joiners: that one.
  * @parked: it has not been started yet (A).
- * @has_fpenv: it was made with UF_FPENV (C).
  * @id: its identity (C).
  * @cancelled: its waits are to end (A).
  * @shields: but not now (T).
@@ -152,8 +154,11 @@ struct uf_fiber {
 	struct uf_runq *queue;
 	uint8_t class;
 	uint8_t priority;
+	bool has_fpenv;
 	uint32_t server;
 	uint32_t on_cpu;
+	struct uf_fiber *ahead;
+	void *ahead_sp;
 	struct uf_runtime *rt;
 	struct uf_wait wait;
 	uint32_t guard;
@@ -161,7 +166,6 @@ struct uf_fiber {
 	bool detached;
 	bool joining;
 	bool parked;
-	bool has_fpenv;
 	struct uf_waitq joiners;
 	uint64_t id;
 	uint32_t cancelled;
@@ -322,6 +326,22 @@ static inline int uf_level_priority(uint8_t level)
 struct uf_list {
 	struct uf_fiber *head;
 	struct uf_fiber *tail;
+	size_t len;
+};
+
+/* So far ahead of a fiber's turn its memory is fetched into the cache. */
+#define UF_AHEAD 8
+
+/**
+ * struct uf_ahead - the last fibers that were put into a long list
+ * @list: that list.
+ * @nr: how many there were, since others were put elsewhere.
+ * @last: they are here, at their number.
+ */
+struct uf_ahead {
+	struct uf_list *list;
+	uint32_t nr;
+	struct uf_fiber *last[UF_AHEAD];
 };
 
 /**
@@ -330,20 +350,20 @@ struct uf_list {
  * @map: which of @lists have somebody (L; readable without, as a hint).
  * @next: the run-next slot (L; readable without, as a hint).
  * @next_turns: how often in a row the slot has been served.
- * @len: how many are in @lists.
  * @picks: how often they have been served.
  * @turn: the list that had its turn last.
  * @lists: the first and, if there is one, the last of each.
+ * @ahead: see runq.h.
  */
 struct uf_runq {
 	struct uf_bias lock;
 	uint32_t map;
 	struct uf_fiber *next;
 	uint32_t next_turns;
-	uint32_t len;
 	uint32_t picks;
 	uint32_t turn;
 	struct uf_list lists[UF_RUNQ_LISTS];
+	struct uf_ahead ahead;
 };
 
 /* Turns of spinning before a sleep, and how long that is, at first; see idle.c. */

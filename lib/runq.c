@@ -30,6 +30,24 @@ unsigned int uf_runq_choose_of_many(struct uf_runq *q)
 	return class;
 }
 
+/* In a list; the one that was put there UF_AHEAD before learns of it. */
+void uf_runq_note_ahead(struct uf_ahead *ahead, struct uf_list *list,
+			struct uf_fiber *fiber)
+{
+	struct uf_fiber **place;
+
+	if (ahead->list != list)
+		ahead->nr = 0;
+	ahead->list = list;
+	place = &ahead->last[ahead->nr % UF_AHEAD];
+	if (ahead->nr >= UF_AHEAD) {
+		(*place)->ahead = fiber;
+		(*place)->ahead_sp = fiber->ctx.sp;
+	}
+	*place = fiber;
+	ahead->nr++;
+}
+
 /* Take a fiber out, wherever in its queue it is; the lock is held. */
 void uf_runq_remove(struct uf_fiber *fiber)
 {
@@ -50,9 +68,20 @@ void uf_runq_remove(struct uf_fiber *fiber)
 		list->tail = fiber->prev;
 	else
 		fiber->next->prev = fiber->prev;
-	q->len--;
+	list->len--;
+	q->ahead.nr = 0;
 	if (!list->head)
 		WRITE_ONCE(q->map, q->map & ~(1U << fiber->class));
+}
+
+static size_t nr_in_lists(const struct uf_runq *q)
+{
+	size_t n = 0;
+	unsigned int i;
+
+	for (i = 0; i < UF_RUNQ_LISTS; i++)
+		n += q->lists[i].len;
+	return n;
 }
 
 /*
@@ -61,7 +90,7 @@ void uf_runq_remove(struct uf_fiber *fiber)
  */
 static struct uf_fiber *cut(struct uf_runq *q)
 {
-	unsigned int n = (q->len + 1) / 2;
+	size_t n = (nr_in_lists(q) + 1) / 2;
 	struct uf_fiber *chain = NULL, **end = &chain;
 
 	if (n > UF_STEAL_MAX)

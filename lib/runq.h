@@ -12,6 +12,12 @@
  * warm in the cache (Go's idea; there the last one has it, and who was woken
  * before goes behind all others).
  *
+ * Among many fibers each one's memory has left the cache by its next turn. So in a
+ * long list each knows the one that stands UF_AHEAD places behind it, and when it
+ * is taken that one's memory is fetched. Who was put in last but UF_AHEAD can be
+ * told so, as in a list that long it is still there: places are left from the front,
+ * or else the memory of the last ones is dropped.
+ *
  * Nobody starves. One of UF_RUNQ_TURN picks goes to the lists in turns,
  * whatever their class; and the slot goes before the lists UF_RUNQ_NEXT_MAX
  * times in a row at most. So a fiber with k others before it in its list runs
@@ -25,6 +31,8 @@
 
 /* Picks among several lists until one goes to the lists in turns. */
 #define UF_RUNQ_TURN 8
+/* A list of so many is a long one: their memory is about what the L2 cache has. */
+#define UF_RUNQ_LONG 1024
 /* Picks from the slot in a row. */
 #define UF_RUNQ_NEXT_MAX 16
 
@@ -32,6 +40,8 @@
 #define UF_RUNQ_STEALABLE ((1U << UF_RUNQ_CLASSES) - 1)
 
 /* runq.c */
+void uf_runq_note_ahead(struct uf_ahead *ahead, struct uf_list *list,
+			struct uf_fiber *fiber);
 unsigned int uf_runq_choose_of_many(struct uf_runq *q);
 void uf_runq_remove(struct uf_fiber *fiber);
 unsigned int uf_runq_append_chain(struct uf_runq *q, struct uf_fiber *chain);
@@ -77,8 +87,25 @@ static inline void uf_runq_append(struct uf_runq *q, struct uf_fiber *fiber,
 	else
 		list->head = fiber;
 	list->tail = fiber;
-	q->len++;
+	list->len++;
 	WRITE_ONCE(q->map, q->map | 1U << class);
+	if (unlikely(list->len > UF_RUNQ_LONG))
+		uf_runq_note_ahead(&q->ahead, list, fiber);
+	else
+		q->ahead.nr = 0;
+}
+
+/* Gone or not, to fetch does not fault. */
+static inline void uf_runq_fetch_ahead(const struct uf_fiber *fiber)
+{
+	const char *sp = fiber->ahead_sp;
+
+	__builtin_prefetch(fiber->ahead, 1);
+	__builtin_prefetch(sp);
+	__builtin_prefetch(sp + UF_CACHE_LINE);
+	__builtin_prefetch(sp + 3 * UF_CACHE_LINE);
+	__builtin_prefetch(sp + 4 * UF_CACHE_LINE);
+	__builtin_prefetch(sp + 5 * UF_CACHE_LINE);
 }
 
 /* The first of a list that is not empty; the lock is held. */
@@ -89,7 +116,9 @@ static inline struct uf_fiber *uf_runq_first(struct uf_runq *q,
 	struct uf_fiber *fiber = list->head;
 
 	list->head = fiber->next;
-	q->len--;
+	if (unlikely(list->len > UF_RUNQ_LONG))
+		uf_runq_fetch_ahead(fiber);
+	list->len--;
 	if (!list->head)
 		WRITE_ONCE(q->map, q->map & ~(1U << class));
 	WRITE_ONCE(fiber->queue, NULL);

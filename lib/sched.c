@@ -216,6 +216,8 @@ struct uf_thread *uf_requeue(struct uf_thread *t)
 	uf_bias_lock(&q->lock);
 	if (likely(!base_is_needed(t, s)))
 		next = uf_runq_take(q);
+	/* About, for who fetches it ahead. */
+	t->current->ctx.sp = __builtin_frame_address(0);
 	uf_runq_append(q, t->current, uf_runq_class(t->current, false));
 	uf_bias_unlock(&q->lock);
 	return switch_to(t, next);
@@ -347,8 +349,7 @@ static void make_ready(struct uf_thread *t, struct uf_server *s,
 	bool lone = why == UF_WHY_CREATED && uf_runq_empty(&s->runq);
 
 	uf_bias_lock(&s->runq.lock);
-	uf_runq_append(&s->runq, fiber,
-		       uf_runq_class(fiber, why == UF_WHY_IO));
+	uf_runq_append(&s->runq, fiber, uf_runq_class(fiber, why == UF_WHY_IO));
 	uf_bias_unlock(&s->runq.lock);
 	if (help)
 		call_help(t, s, lone);
