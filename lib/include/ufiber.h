@@ -38,6 +38,12 @@
  *    it may call nothing of this library, but exec a program or _exit().
  *  - Structures with a size field are extended at their end; fill them with
  *    zero and set size, or use the INIT macro given with them.
+ *
+ * Environment:
+ *  - UFIBER_BACKEND: "module", "monitor" or "none", where the program's uf_config
+ *    names no backend. Without it, the best that works here.
+ *  - UFIBER_MONITOR: "perf" or "proc": how the monitor learns that a thread blocks.
+ *    Without it, by perf if that is permitted.
  */
 #ifndef UFIBER_H
 #define UFIBER_H

@@ -106,12 +106,14 @@ int uf_channel_close(struct uf_channel *channel);
 /**
  * uf_channel_length - how many values it holds that nobody has received yet
  *
- * True for the moment only. Context: any.
+ * True for the moment only. Context: any; never switches. Returns the number.
  */
 size_t uf_channel_length(struct uf_channel *channel);
 
 /**
  * uf_channel_capacity - how many it can hold
+ *
+ * Context: any; never switches. Returns what it was made with.
  */
 size_t uf_channel_capacity(const struct uf_channel *channel);
 

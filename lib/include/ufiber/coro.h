@@ -102,8 +102,8 @@ int uf_coro_create(struct uf_coro **co, const struct uf_coro_attr *attr,
  * @co: the coroutine; gone when the call returns 0. NULL is allowed.
  *
  * If it has not ended its frames are dropped: nothing in it is run any more. To
- * have it clean up use uf_coro_cancel() first. Returns 0 or -EBUSY (it runs, or
- * a coroutine that it has resumed does).
+ * have it clean up use uf_coro_cancel() first. Context: any. Returns 0 or -EBUSY
+ * (it runs, or a coroutine that it has resumed does).
  */
 int uf_coro_destroy(struct uf_coro *co);
 
@@ -116,7 +116,7 @@ int uf_coro_destroy(struct uf_coro *co);
  * If @co transfers to another coroutine, then it is that one's yield or end
  * that is waited for and told of.
  *
- * Returns 1 (yielded) or 0 (ended); -EINVAL (@co is NULL), -ESRCH (it ended
+ * Context: any, fiber or not. Returns 1 (yielded) or 0 (ended); -EINVAL (@co is NULL), -ESRCH (it ended
  * before), -EBUSY (it runs, here or in another thread, or waits for a coroutine
  * that it has resumed).
  */
@@ -129,7 +129,7 @@ int uf_coro_resume(struct uf_coro *co, void *value,
  * @value: what the resumer's @result becomes.
  * @next: where to store what the next resumer brings, or NULL.
  *
- * Returns 0; -ECANCELED (resumed by uf_coro_cancel(), once for each of its
+ * Context: the coroutine itself. Returns 0; -ECANCELED (resumed by uf_coro_cancel(), once for each of its
  * calls), -EINVAL (@self is NULL), -EPERM (it is not @self that calls).
  */
 int uf_coro_yield(struct uf_coro *self, void *value,
@@ -142,7 +142,7 @@ int uf_coro_yield(struct uf_coro *self, void *value,
  * @value: what its uf_coro_yield() stores, or its function gets.
  * @next: where to store what the next resumer of @self brings, or NULL.
  *
- * Returns as uf_coro_yield(); -ESRCH or -EBUSY if @to cannot be resumed.
+ * Context: the coroutine itself. Returns as uf_coro_yield(); -ESRCH or -EBUSY if @to cannot be resumed.
  */
 int uf_coro_transfer(struct uf_coro *self, struct uf_coro *to, void *value,
 		     void **next) UF_CORO_SWITCHES;
@@ -156,7 +156,7 @@ int uf_coro_transfer(struct uf_coro *self, struct uf_coro *to, void *value,
  * should clean up and return. One that has not been resumed yet ends without
  * having run, with a @result of NULL.
  *
- * Returns as uf_coro_resume(); 1 means that it has yielded instead of ending.
+ * Context: as uf_coro_resume(). Returns as uf_coro_resume(); 1 means that it has yielded instead of ending.
  */
 int uf_coro_cancel(struct uf_coro *co, void **result) UF_CORO_SWITCHES;
 
@@ -169,6 +169,9 @@ enum uf_coro_status {
 
 /**
  * uf_coro_status - what a coroutine is doing
+ *
+ * Context: any; if another thread resumes it this may be otherwise at once.
+ * Returns one of the above.
  */
 enum uf_coro_status uf_coro_status(const struct uf_coro *co);
 

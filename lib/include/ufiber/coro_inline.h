@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * The switches of coroutines as inline functions. uf_coro_resume_inline() does
- * what uf_coro_resume() does, and so on; both kinds can be mixed at will, on one
- * coroutine too.
+ * The switches of coroutines as inline functions. uf_coro_resume_inline(),
+ * uf_coro_yield_inline() and uf_coro_transfer_inline() do what uf_coro_resume(),
+ * uf_coro_yield() and uf_coro_transfer() do, in the same places, and return the
+ * same; both kinds can be mixed at will, on one coroutine too.
  *
  * They save by leaving the saving of registers to the compiler, which knows what
  * is in use; so the code around gets larger. Whatever is not the plain case

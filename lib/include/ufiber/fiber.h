@@ -84,7 +84,7 @@ int uf_create(struct uf_runtime *rt, struct uf_fiber **fiber,
  * @start: what each runs.
  * @args: @n arguments, one for each; or NULL, then each gets NULL.
  *
- * Other servers are woken once. Returns as uf_create(); on failure none has been
+ * Other servers are woken once. Context: as for uf_create(). Returns as uf_create(); on failure none has been
  * made.
  */
 int uf_create_many(struct uf_runtime *rt, struct uf_fiber **fibers, size_t n,
@@ -149,7 +149,9 @@ int uf_yield_to(struct uf_fiber *fiber);
 void uf_exit(void *value) __attribute__((noreturn));
 
 /**
- * uf_self - the calling fiber, or NULL if the caller is not a fiber
+ * uf_self - the calling fiber
+ *
+ * Context: any. Returns its handle, or NULL if the caller is not a fiber.
  */
 struct uf_fiber *uf_self(void);
 
@@ -157,7 +159,7 @@ struct uf_fiber *uf_self(void);
  * uf_name - a fiber's name
  * @fiber: the fiber, or NULL for the calling one.
  *
- * Returns its name, valid as long as the handle; "" if it has none.
+ * Context: any. Returns its name, valid as long as the handle; "" if it has none.
  */
 const char *uf_name(const struct uf_fiber *fiber);
 
@@ -190,7 +192,8 @@ enum uf_state {
  * uf_state - what a fiber does at this moment
  * @fiber: the fiber.
  *
- * By the time it is looked at it may be otherwise. Context: any.
+ * By the time it is looked at it may be otherwise. Context: any. Returns one of
+ * the above.
  */
 enum uf_state uf_state(const struct uf_fiber *fiber);
 
@@ -208,6 +211,9 @@ int uf_set_priority(int priority);
 /**
  * uf_priority - a fiber's priority
  * @fiber: the fiber, or NULL for the calling one.
+ *
+ * Context: any. Returns it; UF_PRIORITY_NORMAL if @fiber is NULL and the caller is
+ * not a fiber.
  */
 int uf_priority(const struct uf_fiber *fiber);
 

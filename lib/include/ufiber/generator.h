@@ -32,7 +32,7 @@ extern "C" {
  * @item: where to store it, or NULL. At the end: what the generator returned;
  *	NULL if that has been told before.
  *
- * Returns 1, or 0 at the end, however often it is asked; -EINVAL or -EBUSY as
+ * Context: as uf_coro_resume(). Returns 1, or 0 at the end, however often it is asked; -EINVAL or -EBUSY as
  * uf_coro_resume().
  */
 int uf_gen_next(struct uf_coro *gen, void **item);
@@ -42,6 +42,8 @@ int uf_gen_next(struct uf_coro *gen, void **item);
  * @gen: the generator.
  * @value: what its uf_coro_yield() stores.
  * @item: as for uf_gen_next().
+ *
+ * Context: as uf_coro_resume(). Returns as uf_gen_next().
  */
 int uf_gen_send(struct uf_coro *gen, void *value, void **item);
 
@@ -52,7 +54,7 @@ int uf_gen_send(struct uf_coro *gen, void *value, void **item);
  * If it has not come to its end, its uf_coro_yield() returns -ECANCELED, upon
  * which it should return.
  *
- * Returns 0, -EBUSY (it runs), -EAGAIN (it has yielded instead; it can be closed
+ * Context: as uf_coro_resume(). Returns 0, -EBUSY (it runs), -EAGAIN (it has yielded instead; it can be closed
  * again, or dropped by uf_coro_destroy()).
  */
 int uf_gen_close(struct uf_coro *gen);

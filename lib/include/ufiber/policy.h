@@ -104,7 +104,7 @@ struct uf_policy_words {
  * uf_policy_words - a fiber's words
  * @fiber: the fiber.
  *
- * Context: in a policy, for a fiber that it was told of.
+ * Context: in a policy, for a fiber that it was told of. Returns them.
  */
 struct uf_policy_words *uf_policy_words(struct uf_fiber *fiber);
 
@@ -137,6 +137,8 @@ void uf_policy_lock(uint32_t *lock);
 /**
  * uf_policy_unlock - release it
  * @lock: the lock.
+ *
+ * Context: in a policy.
  */
 void uf_policy_unlock(uint32_t *lock);
 

@@ -97,8 +97,9 @@ int uf_runtime_destroy(struct uf_runtime *rt);
  * @start: the function, @arg: its argument.
  * @value: where to store what it returned, or NULL.
  *
- * Returns when that fiber and all others it started have ended. Errors and
- * context as uf_runtime_create() and uf_create().
+ * It comes back when that fiber and all others it started have ended. Context: any
+ * thread, not a fiber; blocks. Returns 0, or the errors of uf_runtime_create() and
+ * uf_create().
  */
 int uf_run(const struct uf_config *config, void *(*start)(void *), void *arg,
 	   void **value);
@@ -107,8 +108,8 @@ int uf_run(const struct uf_config *config, void *(*start)(void *), void *arg,
  * uf_runtime_backend - the name of the backend that a runtime uses
  * @rt: the runtime, or NULL for the calling fiber's.
  *
- * Returns "module", "monitor" or "none", a static string; NULL if @rt is NULL and the
- * caller is not a fiber. Context: any.
+ * Context: any. Returns "module", "monitor" or "none", a static string; NULL if @rt
+ * is NULL and the caller is not a fiber.
  */
 const char *uf_runtime_backend(const struct uf_runtime *rt);
 
@@ -148,7 +149,7 @@ int uf_runtime_stats(const struct uf_runtime *rt, struct uf_stats *stats);
 /**
  * uf_strerror - why this thread's uf_runtime_create() or uf_run() failed
  *
- * Returns a string that names the cause and the cure; valid until this
+ * Context: any. Returns a string that names the cause and the cure; valid until this
  * thread's next uf_runtime_create() or uf_run(). "" if that succeeded.
  */
 const char *uf_strerror(void);

@@ -30,7 +30,8 @@ int uf_cancel(struct uf_fiber *fiber);
 /**
  * uf_cancelled - has the calling fiber been cancelled?
  *
- * For loops that wait for nothing. Context: any; false for a plain thread.
+ * For loops that wait for nothing. Context: any. Returns whether; false for a plain
+ * thread.
  */
 bool uf_cancelled(void);
 

@@ -316,8 +316,10 @@ struct uf_event {
 /**
  * uf_event_wait - wait until the event is set
  *
+ * May be waited for in uf_select().
+ *
  * Context: a fiber (may switch) or any other thread (may block). Returns 0;
- * trywait also -EAGAIN. May be waited for in uf_select().
+ * trywait also -EAGAIN.
  */
 int uf_event_wait(struct uf_event *event);
 int uf_event_wait_until(struct uf_event *event, uint64_t deadline);
@@ -368,7 +370,9 @@ struct uf_waitgroup {
 int uf_waitgroup_add(struct uf_waitgroup *group, int n);
 
 /**
- * uf_waitgroup_done - uf_waitgroup_add() of -1
+ * uf_waitgroup_done - one thing less to do
+ *
+ * It is uf_waitgroup_add() of -1. Context: as for that. Returns as that.
  */
 int uf_waitgroup_done(struct uf_waitgroup *group);
 

@@ -10,7 +10,9 @@ extern "C" {
 #endif
 
 /**
- * uf_now - the time now, CLOCK_MONOTONIC, nanoseconds
+ * uf_now - the time now
+ *
+ * Context: any; never switches. Returns nanoseconds of CLOCK_MONOTONIC.
  */
 uint64_t uf_now(void);
 
@@ -25,6 +27,8 @@ int uf_sleep_until(uint64_t deadline);
 /**
  * uf_sleep - park for a while
  * @ns: nanoseconds from now.
+ *
+ * Fiber only; may switch. Returns as uf_sleep_until().
  */
 int uf_sleep(uint64_t ns);
 
@@ -61,10 +65,10 @@ int uf_ticker_init(struct uf_ticker *ticker, uint64_t period, uint64_t first);
  * @ticks: where to store how many have come since the last that was taken, at least
  *	1: more if they were missed; or NULL.
  *
- * A tick is taken once: of several that wait one gets it. Context: a fiber (may
+ * A tick is taken once: of several that wait one gets it. May be waited for in
+ * uf_select(). Context: a fiber (may
  * switch) or any other thread (may block). Returns 0 or -EPIPE (it was stopped);
- * the _until form also -ETIMEDOUT: with a deadline of 0 it only tries. May be
- * waited for in uf_select().
+ * the _until form also -ETIMEDOUT: with a deadline of 0 it only tries.
  */
 int uf_ticker_wait(struct uf_ticker *ticker, uint64_t *ticks);
 int uf_ticker_wait_until(struct uf_ticker *ticker, uint64_t *ticks,
