@@ -15,7 +15,7 @@
 #: make bench-ticker      how late a ticker is while its neighbours block unseen, beside
 #:                        threads and Go
 #: make model             check the protocol's model with spin, and that it catches bugs
-#: make lint              checkpatch, sparse, clang-format, cppcheck, shellcheck
+#: make lint              checkpatch, sparse, clang-format, cppcheck, shellcheck, man pages
 #:
 #: make all               module for each of Debian's kernels, library, tools, tests
 #: make kmod [KDIR=dir | KERNEL=name]   the module for one kernel, by default the
@@ -24,7 +24,9 @@
 #: make kmod-install [KDIR=dir | KERNEL=name] [DESTDIR=dir]   install it, and a udev rule
 #:                        that lets everybody use it (Documentation/security.rst)
 #: make lib               the library, in build/lib
-#: make install [DESTDIR=dir] [PREFIX=/usr/local]   library, headers, pkg-config file
+#: make man               the library's man pages, in build/man
+#: make install [DESTDIR=dir] [PREFIX=/usr/local]   library, headers, pkg-config file,
+#:                        man pages
 #: make deps              install what building and testing need (apt-get)
 #: make clean             remove build/
 
@@ -89,11 +91,15 @@ bench-build: lib
 selftests: lib
 	@$(MAKE) --no-print-directory -C selftests
 
+man:
+	@$(MAKE) --no-print-directory -C tools/man
+
 install:
 	@$(MAKE) --no-print-directory -C lib install
+	@$(MAKE) --no-print-directory -C tools/man install
 
 deps:
-	@$(DEPS) build vm demo lint bench trace model
+	@$(DEPS) build vm demo man lint bench trace model
 
 demo:
 	$(if $(filter-out 0 1,$(NATIVE)),$(error NATIVE=$(NATIVE): 0 or 1))
@@ -151,7 +157,7 @@ model:
 	@tools/model/run
 
 lint:
-	@$(DEPS) build lint
+	@$(DEPS) build man lint
 	@tools/lint/run
 
 bench-kernel:
@@ -186,7 +192,7 @@ clean:
 
 .PHONY: help all kmod kmod-install kmod-all lib demo-build bench-build selftests install deps
 .PHONY: $(BUILT_KERNELS:%=built-%)
-.PHONY: demo check check-long model coverage fuzz kmod-kcov lint clean
+.PHONY: man demo check check-long model coverage fuzz kmod-kcov lint clean
 .PHONY: bench-kernel bench-kernel-profile bench-switch bench-parked bench-ticker
 .PHONY: $(KERNELS:%=kmod-%) $(KERNELS:%=kmod-fput-%) $(KERNELS:%=kmod-sched_switch-%)
 .PHONY: $(KERNELS:%=kmod-delay-%)
