@@ -465,4 +465,52 @@ FIBER_TEST(bad_index, 1)
 	EXPECT_EQ(-EINVAL, uf_policy_set(2, 1));
 }
 
+/* How many ready fibers were pinned to no server, and to the first. */
+static atomic_uint nr_free, nr_pinned;
+
+static void look_ready(const struct uf_place *place, struct uf_fiber *fiber,
+		       enum uf_why why)
+{
+	int server = uf_pinned_to(fiber);
+
+	if (server < 0)
+		nr_free += server == -1;
+	else
+		nr_pinned += server == 0;
+	lifo_ready(place, fiber, why);
+}
+
+static void *nothing(void *arg)
+{
+	return arg;
+}
+
+static void *pin_one(void *arg)
+{
+	struct __test_metadata *_metadata = arg;
+	struct uf_attr attr = UF_ATTR_INIT;
+	struct uf_fiber *fiber;
+
+	EXPECT_EQ(1, nr_free); /* this one */
+	EXPECT_EQ(0, nr_pinned);
+	CREATE(&fiber, nothing, NULL);
+	EXPECT_EQ(2, nr_free);
+	JOIN(fiber);
+	nr_free = 0;
+	attr.flags = UF_PINNED;
+	EXPECT_EQ(0, uf_create(NULL, &fiber, &attr, nothing, NULL));
+	EXPECT_EQ(0, nr_free);
+	EXPECT_EQ(1, nr_pinned);
+	JOIN(fiber);
+	return NULL;
+}
+
+TEST(pinned_to)
+{
+	struct uf_policy policy = lifo_policy;
+
+	policy.ready = look_ready;
+	ASSERT_EQ(0, run_with(&policy, 1, pin_one, _metadata));
+}
+
 TEST_HARNESS_MAIN
