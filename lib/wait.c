@@ -100,6 +100,18 @@ struct uf_waitq uf_waitq_claim_all(struct uf_waitq *queue, int error)
 	return claimed;
 }
 
+/* For a cancel, which may claim it at once, and set the error. */
+static struct uf_wait *begin(struct uf_thread *t, struct uf_wait *own,
+			     enum uf_wait_state state)
+{
+	struct uf_wait *wait = t ? &t->current->wait : own;
+
+	wait->fiber = t ? t->current : NULL;
+	wait->error = 0;
+	smp_store_release(&wait->state, state);
+	return wait;
+}
+
 /**
  * uf_wait_begin - begin a wait of the caller
  * @t: the calling thread, in the critical section; NULL for a plain thread.
@@ -110,15 +122,9 @@ struct uf_waitq uf_waitq_claim_all(struct uf_waitq *queue, int error)
  */
 struct uf_wait *uf_wait_begin(struct uf_thread *t, struct uf_wait *own)
 {
-	struct uf_wait *wait = t ? &t->current->wait : own;
-
-	wait->fiber = t ? t->current : NULL;
-	wait->error = 0;
-	/* For a cancel, which may claim it at once, and set the error. */
-	smp_store_release(&wait->state, t && t->current->shields ?
-						UF_WAITING_SHIELDED :
+	return begin(t, own,
+		     t && t->current->shields ? UF_WAITING_SHIELDED :
 						UF_WAITING);
-	return wait;
 }
 
 /* One object is all that the caller waits for, if a cancel does not end it. */
@@ -144,15 +150,12 @@ static inline bool is_alone(struct uf_thread *t, uint64_t deadline)
  * @t: as for uf_wait_begin().
  * @own: as for uf_wait_begin().
  *
- * No deadline and no cancel can: for what must be undone before a call returns.
- * The object must know that it is claimed already.
+ * No deadline and no cancel can, not for a moment: for what must be undone before
+ * a call returns. The object must know that it is claimed already.
  */
 struct uf_wait *uf_wait_begin_claimed(struct uf_thread *t, struct uf_wait *own)
 {
-	struct uf_wait *wait = uf_wait_begin(t, own);
-
-	WRITE_ONCE(wait->state, UF_CLAIMED);
-	return wait;
+	return begin(t, own, UF_CLAIMED);
 }
 
 /* Wake who waits; the caller has claimed the wait and set how it ended. */
