@@ -9,7 +9,7 @@
  * No wake-up is lost. The sleeper and who makes a fiber ready do
  *
  *	sleeper (uf_idle)			waker (uf_kick)
- *	S1  sleep = ASLEEP, nr_asleep++		W1  push the fiber
+ *	S1  nr_asleep++, sleep = ASLEEP		W1  push the fiber
  *	S2  full barrier (owner -> POLLING)	W2  full barrier
  *	S3  look into all queues, inboxes	W3  read nr_asleep
  *	S4  sleep if they are empty		W4  wake one if it is not 0
@@ -18,6 +18,8 @@
  * the sleeper. The stop flag and the module's nr_runnable pair in the same way
  * (the module reads the owner word instead of nr_asleep). A message that comes
  * between S3 and S4 leaves a completion in the ring, with which S4 returns.
+ * nr_asleep is counted up first and down last: if who is about to sleep were woken
+ * before it has been counted, others that sleep would be missed.
  *
  * A wake-up is dear, so at most one woken server searches at a time (the idea
  * is the Go scheduler's): waking takes the credit rt->searching, the woken one
@@ -122,6 +124,17 @@ static bool claim_any(struct uf_runtime *rt, struct uf_thread *t,
 	return false;
 }
 
+/* Others than those that are counted, but are still to look (S3). */
+static bool any_asleep(struct uf_runtime *rt)
+{
+	unsigned int i;
+
+	for (i = 0; i < rt->nr_servers; i++)
+		if (READ_ONCE(rt->servers[i].sleep) == UF_ASLEEP)
+			return true;
+	return false;
+}
+
 /**
  * uf_kick - wake an idle server, if there is one, for fibers just made ready
  * @rt: their runtime.
@@ -139,7 +152,7 @@ void uf_kick(struct uf_runtime *rt, struct uf_thread *t, struct uf_server *near)
 			return;
 		WRITE_ONCE(rt->searching, 0); /* E1 */
 		smp_mb(); /* E2 */
-		if (!has_work(rt)) /* E3 */
+		if (!has_work(rt) || !any_asleep(rt)) /* E3 */
 			return;
 	}
 }
@@ -188,10 +201,12 @@ void uf_recall(struct uf_thread *t, struct uf_server *s)
 /* S1. Returns false if the credit was found instead. */
 static bool announce(struct uf_thread *t, struct uf_server *s)
 {
-	uint32_t old = xchg(&s->sleep, UF_ASLEEP);
+	uint32_t old;
 
-	if (old != UF_ASLEEP)
-		fetch_add(&t->rt->nr_asleep, 1);
+	fetch_add(&t->rt->nr_asleep, 1);
+	old = xchg(&s->sleep, UF_ASLEEP);
+	if (old == UF_ASLEEP)
+		fetch_add(&t->rt->nr_asleep, -1);
 	t->searching = old == UF_WOKEN;
 	return !t->searching;
 }
