@@ -10,10 +10,12 @@
 #: make coverage          what the module's tests reach, in build/coverage.json
 #: make bench-kernel      instruction counts of the module's paths, in a VM
 #: make bench-kernel-profile WORK=hand-over   which functions they go to
-#: make bench-switch      the fiber switch beside its peers
-#: make bench-parked      the memory of a parked fiber beside its peer
-#: make bench-ticker      how late a ticker is while its neighbours block unseen, beside
-#:                        threads and Go
+#: make bench [ROUNDS=5] [WORK='yield-* ...']   ufiber beside its peers, some ten
+#:                        minutes; tools/bench/run --help
+#: make bench-switch      of it, a switch of context
+#: make bench-parked      of it, the memory of a parked fiber
+#: make bench-ticker      of it, how late a ticker is while its neighbours block unseen
+#: make bench-growth      of it, how cost grows with fibers, timers and servers
 #: make model             check the protocol's model with spin, and that it catches bugs
 #: make lint              checkpatch, sparse, clang-format, cppcheck, shellcheck, man pages
 #:
@@ -172,20 +174,18 @@ bench-kernel-profile:
 	@$(MAKE) --no-print-directory kmod-6.12 bench-build
 	@tools/bench/profile $(WORK)
 
-bench-ticker:
-	@$(DEPS) build bench
-	@$(MAKE) --no-print-directory bench-build
-	@$(BENCH)/ticker
+# What a plain run is told; a part of it writes a file of its own.
+bench: BENCH_ARGS = $(if $(WORK),--name part $(foreach w,$(WORK),'$(w)'))
+bench-switch: BENCH_ARGS := --name switch 'switch-*' coroutine-called
+bench-parked: BENCH_ARGS := --name parked parked-fiber-bytes
+bench-ticker: BENCH_ARGS := --name ticker 'tick-*'
+bench-growth: BENCH_ARGS := --name growth 'yield-*' 'timers-*' 'servers-*'
 
-bench-switch:
+ROUNDS ?= 5
+bench bench-switch bench-parked bench-ticker bench-growth:
 	@$(DEPS) build bench
 	@$(MAKE) --no-print-directory bench-build
-	@$(BENCH)/switch
-
-bench-parked:
-	@$(DEPS) build bench
-	@$(MAKE) --no-print-directory bench-build
-	@$(BENCH)/parked
+	@tools/bench/run --rounds '$(ROUNDS)' $(BENCH_ARGS)
 
 clean:
 	rm -rf build
@@ -193,6 +193,7 @@ clean:
 .PHONY: help all kmod kmod-install kmod-all lib demo-build bench-build selftests install deps
 .PHONY: $(BUILT_KERNELS:%=built-%)
 .PHONY: man demo check check-long model coverage fuzz kmod-kcov lint clean
-.PHONY: bench-kernel bench-kernel-profile bench-switch bench-parked bench-ticker
+.PHONY: bench bench-switch bench-parked bench-ticker bench-growth
+.PHONY: bench-kernel bench-kernel-profile
 .PHONY: $(KERNELS:%=kmod-%) $(KERNELS:%=kmod-fput-%) $(KERNELS:%=kmod-sched_switch-%)
 .PHONY: $(KERNELS:%=kmod-delay-%)

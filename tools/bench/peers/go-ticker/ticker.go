@@ -106,7 +106,7 @@ func block(work, path string, own []byte) {
 
 func main() {
 	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: ticker-go sleep|flock|pipe|uffd LOCK (bench-ticker calls it)")
+		fmt.Fprintln(os.Stderr, "usage: ticker-go sleep|flock|pipe|uffd LOCK (ticker calls it)")
 		os.Exit(2)
 	}
 	work := os.Args[1]

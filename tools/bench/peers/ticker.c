@@ -7,10 +7,10 @@
  *
  * The systems: ufiber as it finds the machine (so UFIBER_BACKEND and
  * UFIBER_MONITOR count), ufiber with backend "none", a thread for each fiber, and
- * Go. Each round is a process of its own; who writes to the pipe and who answers
- * the faults is this one, for all alike. Ticks that have been missed are dropped,
- * as Go's own ticker does. The figure is the 99th percentile of a round's ticks,
- * the median of the rounds.
+ * Go. "ticker SYSTEM WORK" measures one once and prints "WORK VALUE us", the 99th
+ * percentile of the ticks. The measured is a process of its own; who writes to
+ * the pipe and who answers the faults is this one, for all alike. Ticks that have
+ * been missed are dropped, as Go's own ticker does.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +33,7 @@
 #include <ufiber.h>
 #include <unistd.h>
 
-#include "report.h"
+#include "peer.h"
 
 #define TICKS 1000
 #define TICK_NS 1000000ULL
@@ -41,7 +41,6 @@
 #define ROUND_NS (2 * TICKS * TICK_NS)
 #define BLOCKERS 8
 #define BLOCK_NS 10000000ULL
-#define ROUNDS 5
 
 /* Where a round finds its pipe's read end, or the socket for its userfaultfd. */
 #define WORLD_FD 3
@@ -71,16 +70,8 @@ static const char *const systems[] = { "ufiber", "none", "threads", "go" };
 
 static void die(const char *what)
 {
-	fprintf(stderr, "bench-ticker: %s: %s\n", what, strerror(errno));
+	fprintf(stderr, "bench: ticker: %s: %s\n", what, strerror(errno));
 	exit(1);
-}
-
-static uint64_t now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
 
 static void raw_sleep(uint64_t ns)
@@ -195,13 +186,6 @@ static void block(enum work work, unsigned int id, void (*yield)(void))
 
 static uint64_t late[TICKS];
 
-static int compare(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
 static void thread_sleep_until(uint64_t when)
 {
 	struct timespec ts = { when / 1000000000, when % 1000000000 };
@@ -217,7 +201,7 @@ static void fiber_sleep_until(uint64_t when)
 /* The ticks done, the process ends: nobody has to be got out of his block. */
 static void tick(void (*sleep_until)(uint64_t when))
 {
-	uint64_t t = now(), end = t + ROUND_NS, next = t;
+	uint64_t t = peer_now(), end = t + ROUND_NS, next = t;
 	unsigned int n = 0;
 
 	while (n < TICKS && t < end) {
@@ -225,10 +209,10 @@ static void tick(void (*sleep_until)(uint64_t when))
 		if (next < t)
 			next = t + TICK_NS;
 		sleep_until(next);
-		t = now();
+		t = peer_now();
 		late[n++] = t - next;
 	}
-	qsort(late, n, sizeof(*late), compare);
+	peer_median(late, n);
 	printf("%llu\n", (unsigned long long)late[n * 99 / 100]);
 	fflush(stdout);
 	_exit(0);
@@ -305,7 +289,7 @@ static int run_round(const char *system, const char *work, const char *path)
 	if (!strcmp(system, "none"))
 		config.backend = "none";
 	if (uf_run(&config, run_fibers, blockers, NULL))
-		fprintf(stderr, "bench-ticker: %s\n", uf_strerror());
+		fprintf(stderr, "bench: ticker: %s\n", uf_strerror());
 	return 1;
 }
 
@@ -371,7 +355,7 @@ static bool sleep_until_due(const struct world *world, int fd, uint64_t due)
 		{ .fd = fd, .events = POLLIN },
 		{ .fd = world->fds[1] },
 	};
-	uint64_t t = now();
+	uint64_t t = peer_now();
 	struct timespec ts = { 0, due > t ? due - t : 0 };
 
 	ppoll(p, 2, due ? &ts : NULL, NULL);
@@ -396,8 +380,8 @@ static void *answer_faults(void *arg)
 		    msg.event == UFFD_EVENT_PAGEFAULT)
 			queue[tail++ % BLOCKERS] =
 				(struct fault){ msg.arg.pagefault.address,
-						now() + BLOCK_NS };
-		while (head != tail && queue[head % BLOCKERS].due <= now())
+						peer_now() + BLOCK_NS };
+		while (head != tail && queue[head % BLOCKERS].due <= peer_now())
 			answer(fd, &queue[head++ % BLOCKERS]);
 	}
 	close(fd);
@@ -473,7 +457,7 @@ static uint64_t measure(const char *system, enum work work)
 		text[0] = '\0';
 	close(out[0]);
 	if (waitpid(child, &status, 0) < 0 || status || !text[0]) {
-		fprintf(stderr, "bench-ticker: %s of %s failed\n", works[work],
+		fprintf(stderr, "bench: ticker: %s of %s failed\n", works[work],
 			system);
 		exit(1);
 	}
@@ -491,68 +475,51 @@ static void find_programs(void)
 	snprintf(go_path, sizeof(go_path), "%s-go", self_path);
 }
 
-static bool is_there(const char *system)
+static void usage(int status)
 {
-	if (strcmp(system, "go") || !access(go_path, X_OK))
-		return true;
-	fprintf(stderr,
-		"bench-ticker: no %s: golang-go was not there when it was built\n",
-		go_path);
-	return false;
+	fprintf(status ? stderr : stdout,
+		"usage: ticker ufiber|none|threads|go "
+		"tick-p99-sleep|tick-p99-flock|tick-p99-pipe|tick-p99-uffd\n"
+		"How late ticks are while fibers block unseen, once; "
+		"tools/bench/run compares.\n");
+	exit(status);
 }
 
-static void print_ratios(bool go)
+static size_t find(const char *const *names, size_t n, const char *name)
 {
-	for (enum work w = 0; w < NR_WORKS; w++) {
-		double ufiber = report_value(figures[w], "ufiber");
+	size_t i;
 
-		printf("%s: ufiber / threads: %.2f", figures[w],
-		       ufiber / report_value(figures[w], "threads"));
-		if (go)
-			printf(", ufiber / go: %.3f",
-			       ufiber / report_value(figures[w], "go"));
-		putchar('\n');
-	}
+	for (i = 0; i < n; i++)
+		if (!strcmp(names[i], name))
+			return i;
+	fprintf(stderr, "bench: ticker: there is no '%s'\n", name);
+	usage(2);
+	return n;
 }
 
 int main(int argc, char **argv)
 {
-	static struct samples samples[NR_WORKS][NR_SYSTEMS];
-	bool there[NR_SYSTEMS];
+	const char *system;
+	enum work work;
+	uint64_t late_ns;
 	int fd;
 
 	if (argc == 5 && !strcmp(argv[1], "--round"))
 		return run_round(argv[2], argv[3], argv[4]);
-	if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
-		printf("usage: bench-ticker [RESULT.json]\n"
-		       "How late ticks are while fibers block unseen; or: make bench-ticker\n");
-		return argc == 2 && !strcmp(argv[1], "--help") ? 0 : 2;
-	}
+	if (argc == 2 && !strcmp(argv[1], "--help"))
+		usage(0);
+	if (argc != 3)
+		usage(2);
+	system = systems[find(systems, NR_SYSTEMS, argv[1])];
+	work = find(figures, NR_WORKS, argv[2]);
 	signal(SIGPIPE, SIG_IGN);
 	find_programs();
 	fd = mkstemp(temp_path);
 	if (fd < 0)
 		die(temp_path);
 	close(fd);
-	for (size_t s = 0; s < NR_SYSTEMS; s++)
-		there[s] = is_there(systems[s]);
-	for (int round = 0; round < ROUNDS; round++)
-		for (enum work w = 0; w < NR_WORKS; w++)
-			for (size_t s = 0; s < NR_SYSTEMS; s++) {
-				if (!there[s])
-					continue;
-				if (!round)
-					samples_init(&samples[w][s], ROUNDS);
-				samples_add(&samples[w][s],
-					    measure(systems[s], w));
-			}
+	late_ns = measure(system, work);
 	unlink(temp_path);
-	for (enum work w = 0; w < NR_WORKS; w++)
-		for (size_t s = 0; s < NR_SYSTEMS; s++)
-			if (there[s])
-				report_add(figures[w], systems[s],
-					   &samples[w][s], 1000, "us");
-	report_end("ticker", argc == 2 ? argv[1] : NULL);
-	print_ratios(there[NR_SYSTEMS - 1]);
+	peer_print(figures[work], (double)late_ns / 1000, "us");
 	return 0;
 }
