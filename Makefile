@@ -174,8 +174,8 @@ bench-kernel-profile:
 	@$(MAKE) --no-print-directory kmod-6.12 bench-build
 	@tools/bench/profile $(WORK)
 
-# What a plain run is told; a part of it writes a file of its own.
-bench: BENCH_ARGS = $(if $(WORK),--name part $(foreach w,$(WORK),'$(w)'))
+# All of it, or a part that writes a file of its own.
+bench: BENCH_ARGS = $(foreach w,$(WORK),'$(w)')
 bench-switch: BENCH_ARGS := --name switch 'switch-*' coroutine-called
 bench-parked: BENCH_ARGS := --name parked parked-fiber-bytes
 bench-ticker: BENCH_ARGS := --name ticker 'tick-*'
