@@ -50,7 +50,7 @@ set title "{title}"
 set xlabel "{xlabel}"
 set ylabel "ns"
 set logscale xy 10
-set key top left
+set key top left opaque
 plot {series}
 unset logscale
 """
