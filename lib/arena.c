@@ -379,7 +379,6 @@ static void *new_large(struct uf_arena *arena, size_t size,
 	new = new_chunk(arena, UF_STACK_LARGE, size, 1);
 	if (new)
 		stack = cut(arena, new);
-	pthread_mutex_unlock(&arena->grow);
 	if (new && !stack) {
 		t = uf_enter();
 		uf_spin_lock(&arena->lock);
@@ -388,6 +387,7 @@ static void *new_large(struct uf_arena *arena, size_t size,
 		uf_leave(t);
 		unmap_chunk(arena, new);
 	}
+	pthread_mutex_unlock(&arena->grow);
 	*chunk = new;
 	return stack;
 }
@@ -416,6 +416,19 @@ void *uf_arena_get(struct uf_arena *arena, size_t size, struct uf_chunk **chunk)
 	return stack ? stack : new_slot(arena, class, chunk);
 }
 
+static bool is_empty(const struct uf_chunk *chunk)
+{
+	return chunk->nr_cold == chunk->nr_slots;
+}
+
+/* Out of the lists, to be unmapped; the lock is held. */
+static void unlink_empty(struct uf_chunk *chunk)
+{
+	unlink_chunk(chunk);
+	if (chunk->stack_class != UF_STACK_LARGE)
+		unlink_cold(chunk);
+}
+
 /**
  * uf_arena_put - give a stack back, and its memory to the system
  * @arena: the arena.
@@ -430,24 +443,89 @@ void uf_arena_put(struct uf_arena *arena, struct uf_chunk *chunk, void *stack)
 	uint32_t slot =
 		((char *)stack - chunk->slots) / slot_size(chunk->stack_size);
 	struct uf_thread *t;
-	bool empty;
+	bool last;
 
 	madvise(stack, chunk->stack_size, MADV_DONTNEED);
 	t = uf_enter();
 	uf_spin_lock(&arena->lock);
 	chunk->cold[chunk->nr_cold++] = slot;
-	empty = chunk->nr_cold == chunk->nr_slots;
 	if (chunk->nr_cold == 1 && chunk->stack_class != UF_STACK_LARGE)
 		link_cold(arena, chunk);
-	if (empty) {
-		unlink_chunk(chunk);
-		if (chunk->stack_class != UF_STACK_LARGE)
-			unlink_cold(chunk);
-	}
+	last = !arena->pins && is_empty(chunk);
+	if (last)
+		unlink_empty(chunk);
 	uf_spin_unlock(&arena->lock);
 	uf_leave(t);
-	if (empty)
+	if (last)
 		unmap_chunk(arena, chunk);
+}
+
+/* Returns the first chunk; none of those that there are goes until unpin(). */
+static struct uf_chunk *pin(struct uf_arena *arena)
+{
+	struct uf_thread *t = uf_enter();
+	struct uf_chunk *first;
+
+	uf_spin_lock(&arena->lock);
+	arena->pins++;
+	first = arena->all;
+	uf_spin_unlock(&arena->lock);
+	uf_leave(t);
+	return first;
+}
+
+/* One that has become empty meanwhile, out of the lists; or NULL. */
+static struct uf_chunk *take_empty(struct uf_arena *arena)
+{
+	struct uf_thread *t = uf_enter();
+	struct uf_chunk *chunk;
+
+	uf_spin_lock(&arena->lock);
+	for (chunk = arena->all; chunk && !is_empty(chunk);)
+		chunk = chunk->next;
+	if (arena->pins)
+		chunk = NULL;
+	if (chunk)
+		unlink_empty(chunk);
+	uf_spin_unlock(&arena->lock);
+	uf_leave(t);
+	return chunk;
+}
+
+static void unpin(struct uf_arena *arena)
+{
+	struct uf_thread *t = uf_enter();
+	struct uf_chunk *chunk;
+
+	uf_spin_lock(&arena->lock);
+	arena->pins--;
+	uf_spin_unlock(&arena->lock);
+	uf_leave(t);
+	while ((chunk = take_empty(arena)))
+		unmap_chunk(arena, chunk);
+}
+
+/**
+ * uf_arena_walk - visit each stack that has ever been given out
+ * @arena: the arena.
+ * @visit: what to call: @stack is its lowest address, @size its bytes.
+ * @arg: for that.
+ *
+ * Also those that are cold by now; their memory is zero, and there. New ones are
+ * made when this is done, others come and go meanwhile.
+ */
+void uf_arena_walk(struct uf_arena *arena,
+		   void (*visit)(void *stack, size_t size, void *arg), void *arg)
+{
+	struct uf_chunk *chunk;
+	uint32_t i;
+
+	pthread_mutex_lock(&arena->grow);
+	for (chunk = pin(arena); chunk; chunk = chunk->next)
+		for (i = 0; i < chunk->nr_cut; i++)
+			visit(stack_of(chunk, i), chunk->stack_size, arg);
+	pthread_mutex_unlock(&arena->grow);
+	unpin(arena);
 }
 
 void uf_arena_init(struct uf_arena *arena)

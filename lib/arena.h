@@ -68,6 +68,7 @@ struct uf_chunk {
  * @uffd: the userfaultfd of UF_GUARD_UFFD, or -1 (G).
  * @lock: a spin lock, for the rest.
  * @all: all chunks (L).
+ * @pins: so many walk through them: none is unmapped (L).
  * @cold: for each class the chunks that have cold slots (L).
  */
 struct uf_arena {
@@ -77,6 +78,7 @@ struct uf_arena {
 	int uffd;
 	uint32_t lock;
 	struct uf_chunk *all;
+	unsigned int pins;
 	struct uf_chunk *cold[UF_STACK_CLASSES];
 };
 
@@ -84,6 +86,9 @@ void uf_arena_init(struct uf_arena *arena);
 void uf_arena_destroy(struct uf_arena *arena);
 void *uf_arena_get(struct uf_arena *arena, size_t size, struct uf_chunk **chunk);
 void uf_arena_put(struct uf_arena *arena, struct uf_chunk *chunk, void *stack);
+void uf_arena_walk(struct uf_arena *arena,
+		   void (*visit)(void *stack, size_t size, void *arg),
+		   void *arg);
 size_t uf_page_size(void);
 
 /* The class for stacks of @size bytes. */

@@ -41,17 +41,15 @@ static void interrupt(struct uf_fiber *fiber, uint32_t number)
 }
 
 /**
- * uf_cancel_fiber - uf_cancel(), from inside
+ * uf_cancel_end_wait - C3: end the wait of a fiber that has been marked
  * @t: the calling thread, in the critical section; NULL for a plain thread.
  * @fiber: the fiber.
  */
-void uf_cancel_fiber(struct uf_thread *t, struct uf_fiber *fiber)
+void uf_cancel_end_wait(struct uf_thread *t, struct uf_fiber *fiber)
 {
 	struct uf_wait *wait = &fiber->wait;
 	uint32_t number;
 
-	WRITE_ONCE(fiber->cancelled, 1); /* C1 */
-	uf_heavy_mb(); /* C2 */
 	switch (READ_ONCE(wait->state)) { /* C3 */
 	case UF_WAITING:
 	case UF_WAITING_ALONE:
@@ -69,6 +67,14 @@ void uf_cancel_fiber(struct uf_thread *t, struct uf_fiber *fiber)
 			interrupt(fiber, number);
 		break;
 	}
+}
+
+/* uf_cancel(), from inside; @t as above. */
+void uf_cancel_fiber(struct uf_thread *t, struct uf_fiber *fiber)
+{
+	WRITE_ONCE(fiber->cancelled, 1); /* C1 */
+	uf_heavy_mb(); /* C2 */
+	uf_cancel_end_wait(t, fiber);
 }
 
 int uf_cancel(struct uf_fiber *fiber)

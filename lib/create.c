@@ -58,7 +58,7 @@ static struct uf_fiber *make(struct uf_runtime *rt, const struct uf_attr *attr,
 		uf_arch_fpenv_save(&fiber->fpenv);
 	fiber->joiners = (struct uf_waitq){ 0 };
 	fiber->wait.state = UF_WAIT_NONE;
-	fiber->cancelled = 0;
+	fiber->cancelled = READ_ONCE(rt->cancelled);
 	fiber->shields = 0;
 	fiber->scope = NULL;
 	fiber->owner = NULL;

@@ -526,6 +526,7 @@ struct uf_doorbell {
  * @stack_size: a fiber's by default (C).
  * @ring_entries: (C).
  * @report_overflow: overflows of stacks are reported (C).
+ * @cancelled: all fibers shall end, and new ones are cancelled (A).
  * @servers: @nr_servers of them (C).
  * @threads: room for @max_threads (C).
  * @shared_domain: shared with the module, as the next two (C).
@@ -538,7 +539,7 @@ struct uf_doorbell {
  * @offload: see there.
  * @stacks: see there.
  * @users: threads of others that are making a fiber ready; a futex (A).
- * @draining: somebody waits for the last fiber's end (A).
+ * @draining: so many wait for the last fiber's end (A).
  * @ends: fibers that have ended since; a futex (A).
  * @stop: the threads shall end (A).
  * @nr_threads: started so far; changed by who has set @spawning (A).
@@ -562,6 +563,7 @@ struct uf_runtime {
 	size_t stack_size;
 	unsigned int ring_entries;
 	bool report_overflow;
+	uint32_t cancelled;
 	struct uf_server *servers;
 	struct uf_thread *threads;
 	struct ufiber_shared_domain *shared_domain;
@@ -596,6 +598,9 @@ int uf_fail(int error, const char *fmt, ...) __printf(2, 3);
 /* runtime.c */
 void uf_runtime_get(struct uf_runtime *rt);
 void uf_runtime_put(struct uf_runtime *rt);
+
+/* drain.c */
+uint64_t uf_drain(struct uf_runtime *rt, uint64_t deadline);
 void uf_runtime_wake_drainer(struct uf_runtime *rt);
 
 /* stats.c */
@@ -664,6 +669,7 @@ void uf_policy_idle(struct uf_runtime *rt, struct uf_server *s);
 void uf_policy_tick(struct uf_runtime *rt, struct uf_server *s);
 
 /* cancel.c */
+void uf_cancel_end_wait(struct uf_thread *t, struct uf_fiber *fiber);
 void uf_cancel_fiber(struct uf_thread *t, struct uf_fiber *fiber);
 
 /* scope.c */

@@ -33,25 +33,11 @@ void uf_runtime_put(struct uf_runtime *rt)
 		uf_futex_wake(&rt->users);
 }
 
-void uf_runtime_wake_drainer(struct uf_runtime *rt)
+/* Wait until nobody is left who has just made a fiber ready. */
+static void await_users(struct uf_runtime *rt)
 {
-	fetch_add(&rt->ends, 1);
-	uf_futex_wake(&rt->ends);
-}
+	uint32_t users;
 
-/* Wait until there is no fiber, and nobody who has just made one ready. */
-static void drain(struct uf_runtime *rt)
-{
-	uint32_t ends, users;
-
-	WRITE_ONCE(rt->draining, 1);
-	uf_heavy_mb();
-	for (;;) {
-		ends = smp_load_acquire(&rt->ends);
-		if (!uf_count_fibers(rt))
-			break;
-		uf_futex_wait(&rt->ends, ends);
-	}
 	while ((users = smp_load_acquire(&rt->users)))
 		uf_futex_wait(&rt->users, users);
 }
@@ -264,7 +250,8 @@ int uf_runtime_destroy(struct uf_runtime *rt)
 		return 0;
 	if (uf_self())
 		return -EDEADLK;
-	drain(rt);
+	uf_drain(rt, UF_FOREVER);
+	await_users(rt);
 	stop(rt);
 	free_runtime(rt);
 	return 0;

@@ -289,8 +289,8 @@ void uf_stacks_trim(struct uf_runtime *rt)
 
 /* ------------------------------------------------------------------ stacks */
 
-/* Slots of a chunk are neighbours, so their numbers make good colours. */
-static struct uf_fiber *place_fiber(void *stack, size_t size)
+/* Where a stack has its fiber. Slots of a chunk are neighbours, so their numbers make good colours. */
+struct uf_fiber *uf_stack_fiber(void *stack, size_t size)
 {
 	size_t slot = (uintptr_t)stack / (uf_page_size() + size);
 	char *top = (char *)stack + size;
@@ -309,7 +309,7 @@ static struct uf_fiber *new_stack(struct uf_stacks *stacks, size_t size)
 	stack = uf_arena_get(&stacks->arena, size, &chunk);
 	if (!stack)
 		return NULL;
-	fiber = place_fiber(stack, chunk->stack_size);
+	fiber = uf_stack_fiber(stack, chunk->stack_size);
 	fiber->stack = stack;
 	fiber->stack_size = chunk->stack_size;
 	fiber->chunk = chunk;

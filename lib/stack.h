@@ -15,6 +15,7 @@
 struct uf_fiber *uf_stack_refill(struct uf_thread *t, struct uf_runtime *rt,
 				 unsigned int class);
 void uf_stack_spill(struct uf_thread *t, struct uf_fiber *fiber);
+struct uf_fiber *uf_stack_fiber(void *stack, size_t size);
 void uf_stack_clean(struct uf_fiber *fiber);
 bool uf_stacks_pooled(const struct uf_runtime *rt, const struct uf_server *s);
 

@@ -83,11 +83,44 @@ struct uf_config {
 int uf_runtime_create(struct uf_runtime **rt, const struct uf_config *config);
 
 /**
+ * uf_runtime_drain - wait until all fibers have ended
+ * @rt: the runtime. It can be used after that as before.
+ * @deadline: when to give up; or UF_FOREVER.
+ *
+ * A fiber that was made with UF_PARKED and has not been started has not ended.
+ * Context: any thread, not a fiber (-EDEADLK); blocks.
+ *
+ * Returns how many had not ended by then: 0 means all have; or -EDEADLK.
+ */
+int uf_runtime_drain(struct uf_runtime *rt, uint64_t deadline);
+
+/**
+ * uf_runtime_stop - cancel all fibers and wait until they have ended
+ * @rt: the runtime.
+ * @deadline: when to give up; or UF_FOREVER. One that has passed: ask, and do not
+ *	wait.
+ *
+ * Every fiber is cancelled as by uf_cancel(), again and again until it has ended,
+ * so that a system call that it is blocked in is interrupted, too (with the
+ * module). Fibers that are created later are cancelled from their start; that is
+ * not undone. What ignores cancels is waited for: a fiber that computes, one in a
+ * shield, one that is blocked in what cannot be interrupted or has no module, one
+ * that has never been started (UF_PARKED).
+ *
+ * Nothing is freed: uf_runtime_destroy() does that; it waits for those that are
+ * left. Context: any thread, not a fiber (-EDEADLK); blocks.
+ *
+ * Returns how many had not ended by then: 0 means all have; or -EDEADLK.
+ */
+int uf_runtime_stop(struct uf_runtime *rt, uint64_t deadline);
+
+/**
  * uf_runtime_destroy - wait until all fibers have ended, stop, free
  * @rt: the runtime; gone when the call returns 0. NULL is allowed.
  *
- * Fibers that were neither joined nor detached are freed with it. Context: any
- * thread, not a fiber (-EDEADLK); blocks. Returns 0 or a negative errno.
+ * Drains first; to end sooner call uf_runtime_stop() before. Fibers that were
+ * neither joined nor detached are freed with it. Context: any thread, not a fiber
+ * (-EDEADLK); blocks. Returns 0 or a negative errno.
  */
 int uf_runtime_destroy(struct uf_runtime *rt);
 
