@@ -15,6 +15,8 @@
 #define UF_BLOCKED_THREADS 256U
 #define UF_OFFLOAD_THREADS 64U
 
+#define UF_CONFIG_FLAGS (UF_NO_OVERFLOW_REPORT | UF_CALLER_SERVES)
+
 static __thread char error_text[256];
 
 /* Note why a runtime call fails, or "" that it did not. Returns the error. */
@@ -100,9 +102,9 @@ int uf_config_read(struct uf_config *out, const struct uf_config *config)
 		return uf_fail(-EINVAL,
 			       "config.offload_threads is %u: at most %u",
 			       out->offload_threads, UFIBER_MAX_THREADS);
-	if (out->flags & ~UF_NO_OVERFLOW_REPORT)
+	if (out->flags & ~UF_CONFIG_FLAGS)
 		return uf_fail(-EINVAL, "config.flags is %#x: %#x is not known",
-			       out->flags, out->flags & ~UF_NO_OVERFLOW_REPORT);
+			       out->flags, out->flags & ~UF_CONFIG_FLAGS);
 	error = check_servers(out);
 	if (!error)
 		error = check_stack(out);

@@ -104,6 +104,8 @@ static int check(struct uf_runtime **rt, struct uf_attr *values,
 		return -EPERM;
 	if (!*rt)
 		*rt = t->rt;
+	if ((!t || t->rt != *rt) && uf_runtime_refuses(*rt))
+		return uf_runtime_refuses(*rt);
 	return start ? read_attr(values, attr, *rt) : -EINVAL;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
-/* Waiting for a runtime's last fiber, and having all of them end. */
+/* Waiting for a runtime's last fiber, helping meanwhile, having all of them end. */
 #include <errno.h>
 
 #include "futex.h"
@@ -17,6 +17,8 @@ void uf_runtime_wake_drainer(struct uf_runtime *rt)
 {
 	fetch_add(&rt->ends, 1);
 	uf_futex_wake(&rt->ends);
+	if (READ_ONCE(rt->serving) && !uf_count_fibers(rt))
+		uf_threads_end(rt);
 }
 
 /**
@@ -114,4 +116,33 @@ int uf_runtime_stop(struct uf_runtime *rt, uint64_t deadline)
 			pause *= 2;
 	} while (left && again < deadline);
 	return as_count(left);
+}
+
+/* Count as one who waits, and who is told by uf_threads_end(). */
+static int serve_until_drained(struct uf_runtime *rt)
+{
+	int error = 0;
+
+	fetch_add(&rt->draining, 1);
+	WRITE_ONCE(rt->serving, 1);
+	uf_heavy_mb();
+	if (uf_count_fibers(rt))
+		error = uf_threads_serve(rt);
+	WRITE_ONCE(rt->serving, 0);
+	fetch_add(&rt->draining, -1);
+	return error;
+}
+
+int uf_runtime_serve(struct uf_runtime *rt)
+{
+	int error;
+
+	if (uf_thread_self())
+		return -EDEADLK;
+	if (!rt->caller_serves || rt->stopped)
+		return -EINVAL;
+	error = serve_until_drained(rt);
+	if (!error)
+		uf_threads_stop(rt);
+	return error;
 }

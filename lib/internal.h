@@ -526,6 +526,7 @@ struct uf_doorbell {
  * @stack_size: a fiber's by default (C).
  * @ring_entries: (C).
  * @report_overflow: overflows of stacks are reported (C).
+ * @caller_serves: the first of @threads is that of uf_runtime_serve() (C).
  * @cancelled: all fibers shall end, and new ones are cancelled (A).
  * @servers: @nr_servers of them (C).
  * @threads: room for @max_threads (C).
@@ -541,7 +542,10 @@ struct uf_doorbell {
  * @users: threads of others that are making a fiber ready; a futex (A).
  * @draining: so many wait for the last fiber's end (A).
  * @ends: fibers that have ended since; a futex (A).
+ * @open: the threads may serve; a futex (A).
+ * @serving: the caller of uf_runtime_serve() does, until the last fiber's end (A).
  * @stop: the threads shall end (A).
+ * @stopped: they have (T: who ends the runtime).
  * @nr_threads: started so far; changed by who has set @spawning (A).
  * @spawning: threads are being started (A).
  * @starting: of those and their starter, how many are not done; a futex (A).
@@ -563,6 +567,7 @@ struct uf_runtime {
 	size_t stack_size;
 	unsigned int ring_entries;
 	bool report_overflow;
+	bool caller_serves;
 	uint32_t cancelled;
 	struct uf_server *servers;
 	struct uf_thread *threads;
@@ -578,7 +583,10 @@ struct uf_runtime {
 	uint32_t users __cacheline_aligned;
 	uint32_t draining;
 	uint32_t ends;
+	uint32_t open;
+	uint32_t serving;
 	uint32_t stop;
+	bool stopped;
 	uint32_t nr_threads;
 	uint32_t spawning;
 	uint32_t starting;
@@ -598,6 +606,7 @@ int uf_fail(int error, const char *fmt, ...) __printf(2, 3);
 /* runtime.c */
 void uf_runtime_get(struct uf_runtime *rt);
 void uf_runtime_put(struct uf_runtime *rt);
+int uf_runtime_refuses(const struct uf_runtime *rt);
 
 /* drain.c */
 uint64_t uf_drain(struct uf_runtime *rt, uint64_t deadline);
@@ -620,6 +629,8 @@ static inline void uf_runtime_fiber_ended(struct uf_runtime *rt)
 /* thread.c */
 int uf_threads_start(struct uf_runtime *rt);
 void uf_threads_stop(struct uf_runtime *rt);
+void uf_threads_end(struct uf_runtime *rt);
+int uf_threads_serve(struct uf_runtime *rt);
 bool uf_spawn_standby(struct uf_thread *t);
 
 /* Initial-exec: one load, not a call, in the shared library too. */

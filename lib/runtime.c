@@ -33,6 +33,12 @@ void uf_runtime_put(struct uf_runtime *rt)
 		uf_futex_wake(&rt->users);
 }
 
+/* Why a thread that is not its own may not make fibers in it, or 0. */
+int uf_runtime_refuses(const struct uf_runtime *rt)
+{
+	return READ_ONCE(rt->stop) ? -ESHUTDOWN : 0;
+}
+
 /* Wait until nobody is left who has just made a fiber ready. */
 static void await_users(struct uf_runtime *rt)
 {
@@ -176,6 +182,7 @@ static struct uf_runtime *alloc_runtime(const struct uf_config *config)
 	rt->max_threads = config->max_threads;
 	rt->stack_size = config->stack_size;
 	rt->ring_entries = config->ring_entries;
+	rt->caller_serves = config->flags & UF_CALLER_SERVES;
 	rt->report_overflow = !(config->flags & UF_NO_OVERFLOW_REPORT);
 	rt->servers = alloc_array(rt->nr_servers, sizeof(*rt->servers));
 	rt->threads = alloc_array(rt->max_threads, sizeof(*rt->threads));
@@ -192,7 +199,7 @@ static struct uf_runtime *alloc_runtime(const struct uf_config *config)
 /* Undo start(), however far it got. */
 static void stop(struct uf_runtime *rt)
 {
-	if (rt->nr_threads)
+	if (rt->nr_threads && !rt->stopped)
 		uf_threads_stop(rt);
 	if (rt->report_overflow)
 		uf_overflow_stop();
@@ -250,6 +257,12 @@ int uf_runtime_destroy(struct uf_runtime *rt)
 		return 0;
 	if (uf_self())
 		return -EDEADLK;
+	if (rt->caller_serves && !rt->stopped) {
+		int error = uf_runtime_serve(rt);
+
+		if (error)
+			return error;
+	}
 	uf_drain(rt, UF_FOREVER);
 	await_users(rt);
 	stop(rt);
@@ -270,6 +283,8 @@ int uf_run(const struct uf_config *config, void *(*start)(void *), void *arg,
 	if (error)
 		return error;
 	error = uf_create(rt, &fiber, NULL, start, arg);
+	if (!error && rt->caller_serves)
+		error = uf_runtime_serve(rt);
 	if (!error)
 		error = uf_join(fiber, value);
 	end_error = uf_runtime_destroy(rt);

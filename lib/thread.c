@@ -28,6 +28,21 @@ static void started(struct uf_runtime *rt, unsigned int n)
 	uf_futex_wake(&rt->starting);
 }
 
+/* Nobody serves before the caller of uf_runtime_serve(), if there shall be one. */
+static void await_open(struct uf_runtime *rt)
+{
+	while (!smp_load_acquire(&rt->open))
+		uf_futex_wait(&rt->open, 0);
+}
+
+static void open_all(struct uf_runtime *rt)
+{
+	if (likely(READ_ONCE(rt->open)))
+		return;
+	smp_store_release(&rt->open, 1);
+	uf_futex_wake(&rt->open);
+}
+
 static void serve(struct uf_thread *t)
 {
 	const struct uf_backend *backend = t->rt->backend;
@@ -37,8 +52,10 @@ static void serve(struct uf_thread *t)
 	if (t->rt->report_overflow)
 		uf_signal_stack_set(&signal_stack);
 	WRITE_ONCE(t->shared->critical, 1);
-	while (!READ_ONCE(t->rt->stop) && backend->standby(t) >= 0)
+	while (!READ_ONCE(t->rt->stop) && backend->standby(t) >= 0) {
+		open_all(t->rt);
 		uf_serve(t);
+	}
 	uf_signal_stack_unset(&signal_stack);
 }
 
@@ -57,21 +74,29 @@ static void *thread_main(void *arg)
 	if (error)
 		return NULL;
 
+	await_open(t->rt);
 	serve(t);
 	backend->detach(t);
 	return NULL;
 }
 
+static struct uf_thread *init_thread(struct uf_runtime *rt, uint32_t index)
+{
+	struct uf_thread *t = &rt->threads[index];
+
+	t->rt = rt;
+	t->number = index + 1;
+	t->id = UFIBER_NONE;
+	return t;
+}
+
 /* Start one more thread; the caller has set rt->spawning. */
 static int spawn(struct uf_runtime *rt)
 {
-	struct uf_thread *t = &rt->threads[rt->nr_threads];
+	struct uf_thread *t = init_thread(rt, rt->nr_threads);
 	pthread_attr_t attr;
 	int error;
 
-	t->rt = rt;
-	t->number = rt->nr_threads + 1;
-	t->id = UFIBER_NONE;
 	error = pthread_attr_init(&attr);
 	if (error)
 		return -error;
@@ -130,11 +155,15 @@ bool uf_spawn_standby(struct uf_thread *t)
  */
 int uf_threads_start(struct uf_runtime *rt)
 {
-	unsigned int n = rt->backend->nr_threads(rt);
+	unsigned int n = rt->backend->nr_threads(rt) - rt->caller_serves;
 	unsigned int i;
 	uint32_t left;
 	int error;
 
+	if (rt->caller_serves)
+		init_thread(rt, rt->nr_threads++);
+	else
+		rt->open = 1;
 	rt->spawning = 1;
 	rt->starting = n + 1;
 	for (i = 0; i < n; i++) {
@@ -157,24 +186,61 @@ int uf_threads_start(struct uf_runtime *rt)
 }
 
 /**
- * uf_threads_stop - end all threads of a runtime that has no fibers
- * @rt: the runtime.
+ * uf_threads_end - have all threads come out of what they do
+ * @rt: the runtime, without fibers. The caller may be one of its threads.
  *
  * The flag is set before the wake-ups: a thread reads it after it has announced
  * its sleep (see idle.c), or after it has set @spawning, and the module keeps a
  * cancellation for a thread that is not in standby yet.
  */
-void uf_threads_stop(struct uf_runtime *rt)
+void uf_threads_end(struct uf_runtime *rt)
 {
 	unsigned int i;
 
 	xchg(&rt->stop, 1);
 	for (i = 0; i < rt->nr_servers; i++)
 		uf_doorbell_poke(&rt->doorbell, &rt->servers[i]);
+	if (rt->caller_serves)
+		rt->backend->cancel(&rt->threads[0]);
+}
+
+/**
+ * uf_threads_stop - end all threads of a runtime that has no fibers
+ * @rt: the runtime. The caller is none of them any more.
+ */
+void uf_threads_stop(struct uf_runtime *rt)
+{
+	unsigned int i;
+
+	uf_threads_end(rt);
+	open_all(rt);
 	while (smp_load_acquire(&rt->spawning))
 		sched_yield();
 	for (i = 0; i < rt->nr_threads; i++)
 		rt->backend->cancel(&rt->threads[i]);
-	for (i = 0; i < rt->nr_threads; i++)
+	for (i = rt->caller_serves; i < rt->nr_threads; i++)
 		pthread_join(rt->threads[i].pthread, NULL);
+	rt->stopped = true;
+}
+
+/**
+ * uf_threads_serve - be one of a runtime's threads until they are to end
+ * @rt: the runtime; nobody serves yet.
+ *
+ * Returns 0, or a negative errno if the calling thread cannot join.
+ */
+int uf_threads_serve(struct uf_runtime *rt)
+{
+	struct uf_thread *t = &rt->threads[0];
+	int error;
+
+	uf_this_thread = t;
+	uf_san_own_stack(&t->base.san);
+	error = rt->backend->attach(t);
+	if (!error) {
+		serve(t);
+		rt->backend->detach(t);
+	}
+	uf_this_thread = NULL;
+	return error;
 }

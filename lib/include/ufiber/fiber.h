@@ -70,7 +70,8 @@ struct uf_attr {
  * The fiber is queued on the caller's server, from outside on any; the caller
  * goes on. Context: any thread; does not switch. Returns 0, -EINVAL,
  * -ENOMEM (memory is used up; or, where guards need maps of their own, those
- * are: see design.rst), -EPERM (@rt NULL, not a fiber).
+ * are: see design.rst), -EPERM (@rt NULL, not a fiber), -ESHUTDOWN (@rt has been
+ * served, see uf_runtime_serve()).
  */
 int uf_create(struct uf_runtime *rt, struct uf_fiber **fiber,
 	      const struct uf_attr *attr, void *(*start)(void *), void *arg);

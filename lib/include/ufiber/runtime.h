@@ -34,7 +34,7 @@ struct uf_policy;
  *	are started as they are needed.
  * @policy: which ready fiber runs next, see ufiber/policy.h; NULL means the
  *	built-in work stealing. It must stay as long as the runtime.
- * @flags: UF_NO_OVERFLOW_REPORT or 0.
+ * @flags: UF_NO_OVERFLOW_REPORT, UF_CALLER_SERVES, or 0.
  */
 struct uf_config {
 	size_t size;
@@ -58,6 +58,13 @@ struct uf_config {
  */
 #define UF_NO_OVERFLOW_REPORT (1U << 0)
 
+/*
+ * The caller's thread is one of the runtime's: that of the thread which calls
+ * uf_runtime_serve(), such as the main one; there is told how. uf_run() calls that by
+ * itself. With one server and max_threads 1, all fibers run on that thread.
+ */
+#define UF_CALLER_SERVES (1U << 1)
+
 #define UF_STACK_MIN ((size_t)16384)
 /* clang-format off */
 #define UF_CONFIG_INIT \
@@ -69,7 +76,8 @@ struct uf_config {
  * @rt: where to store it; untouched on failure.
  * @config: what it is made of, or NULL for the defaults.
  *
- * Starts the servers' threads; the calling thread does not become one. Returns
+ * Starts the servers' threads; the calling thread does not become one, but see
+ * uf_runtime_serve(). Returns
  * when all of them are ready. Context: any thread, not a fiber; blocks.
  *
  * Returns 0, -EINVAL (config), -ENODEV (backend "module" was asked for and
@@ -87,8 +95,8 @@ int uf_runtime_create(struct uf_runtime **rt, const struct uf_config *config);
  * @rt: the runtime. It can be used after that as before.
  * @deadline: when to give up; or UF_FOREVER.
  *
- * A fiber that was made with UF_PARKED and has not been started has not ended.
- * Context: any thread, not a fiber (-EDEADLK); blocks.
+ * A fiber that was made with UF_PARKED and has not been started has not ended. Before
+ * uf_runtime_serve() none ends. Context: any thread, not a fiber (-EDEADLK); blocks.
  *
  * Returns how many had not ended by then: 0 means all have; or -EDEADLK.
  */
@@ -113,6 +121,23 @@ int uf_runtime_drain(struct uf_runtime *rt, uint64_t deadline);
  * Returns how many had not ended by then: 0 means all have; or -EDEADLK.
  */
 int uf_runtime_stop(struct uf_runtime *rt, uint64_t deadline);
+
+/**
+ * uf_runtime_serve - run a runtime's fibers on the calling thread, too
+ * @rt: a runtime that was made with UF_CALLER_SERVES.
+ *
+ * The thread is one of the runtime's until all fibers have ended; if one blocks on
+ * it in the kernel, another of the runtime's threads takes its place meanwhile (not
+ * under backend "none"). Before this call no fiber runs: so it also is the point up
+ * to which they can be collected. It ends all of the runtime's threads: after that no
+ * fiber can be created (-ESHUTDOWN), ended ones can be joined, and
+ * uf_runtime_destroy() is due. That also calls this, if nobody has.
+ *
+ * Context: a thread of no runtime; any, once. Returns 0, -EDEADLK (called by a
+ * fiber), -EINVAL (a runtime made without UF_CALLER_SERVES, or one that has been
+ * served); with the module what joining its domain failed with.
+ */
+int uf_runtime_serve(struct uf_runtime *rt);
 
 /**
  * uf_runtime_destroy - wait until all fibers have ended, stop, free
