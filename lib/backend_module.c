@@ -44,7 +44,8 @@ static int module_map(struct uf_runtime *rt)
 {
 	struct ufiber_setup setup = {
 		.size = sizeof(setup),
-		.nr_servers = rt->nr_servers,
+		.nr_servers = rt->nr_active,
+		.max_servers = rt->nr_servers,
 		.max_threads = rt->max_threads,
 	};
 	char *map;
@@ -86,9 +87,20 @@ static int module_setup(struct uf_runtime *rt)
 
 static unsigned int module_nr_threads(const struct uf_runtime *rt)
 {
-	unsigned int n = rt->nr_servers + UF_SPARE_THREADS;
+	unsigned int n = rt->nr_active + UF_SPARE_THREADS;
 
 	return n < rt->max_threads ? n : rt->max_threads;
+}
+
+/* The new ones go to standby threads. */
+static int module_grow(struct uf_runtime *rt, unsigned int n)
+{
+	struct ufiber_resize resize = {
+		.size = sizeof(resize),
+		.nr_servers = n,
+	};
+
+	return ioctl(rt->fd, UFIBER_IOC_RESIZE, &resize) ? -errno : 0;
 }
 
 static int module_attach(struct uf_thread *t)
@@ -174,6 +186,7 @@ const struct uf_backend uf_backend_module = {
 	.setup = module_setup,
 	.teardown = module_teardown,
 	.nr_threads = module_nr_threads,
+	.grow = module_grow,
 	.attach = module_attach,
 	.detach = module_detach,
 	.standby = module_standby,

@@ -25,6 +25,9 @@ static int alloc_shared(struct uf_runtime *rt)
 	if (!rt->shared_domain || !rt->shared_servers || !rt->shared_threads)
 		return uf_fail(-ENOMEM, "out of memory");
 	rt->shared_domain->nr_servers = rt->nr_servers;
+	for (i = rt->nr_active; i < rt->nr_servers; i++)
+		rt->shared_servers[i].owner =
+			UFIBER_OWNER(UFIBER_SERVER_OFFLINE, 0);
 	for (i = 0; i < rt->max_threads; i++)
 		rt->shared_threads[i].server = UFIBER_NONE;
 	return 0;
@@ -127,7 +130,7 @@ static void monitor_teardown(struct uf_runtime *rt)
 
 static unsigned int monitor_nr_threads(const struct uf_runtime *rt)
 {
-	unsigned int n = rt->nr_servers + UF_SPARE_THREADS;
+	unsigned int n = rt->nr_active + UF_SPARE_THREADS;
 
 	return n < rt->max_threads ? n : rt->max_threads;
 }
@@ -163,6 +166,7 @@ const struct uf_backend uf_backend_monitor = {
 	.setup = monitor_setup,
 	.teardown = monitor_teardown,
 	.nr_threads = monitor_nr_threads,
+	.grow = uf_monitor_grow,
 	.attach = monitor_attach,
 	.detach = uf_monitor_leave,
 	.standby = uf_monitor_standby,

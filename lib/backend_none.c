@@ -36,7 +36,12 @@ static void none_teardown(struct uf_runtime *rt)
 
 static unsigned int none_nr_threads(const struct uf_runtime *rt)
 {
-	return rt->nr_servers;
+	return rt->nr_active;
+}
+
+static int none_grow(struct uf_runtime *rt, unsigned int n)
+{
+	return uf_threads_add(rt, n - rt->nr_threads);
 }
 
 static int none_attach(struct uf_thread *t)
@@ -67,6 +72,7 @@ const struct uf_backend uf_backend_none = {
 	.setup = none_setup,
 	.teardown = none_teardown,
 	.nr_threads = none_nr_threads,
+	.grow = none_grow,
 	.attach = none_attach,
 	.detach = none_nothing,
 	.standby = none_standby,

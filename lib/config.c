@@ -54,12 +54,24 @@ static int check_servers(struct uf_config *c)
 	if (c->servers > UFIBER_MAX_SERVERS)
 		return uf_fail(-EINVAL, "config.servers is %u: at most %u",
 			       c->servers, UFIBER_MAX_SERVERS);
-	if (!c->max_threads)
-		c->max_threads = c->servers + UF_BLOCKED_THREADS;
-	if (c->max_threads < c->servers || c->max_threads > UFIBER_MAX_THREADS)
+	if (!c->max_servers)
+		c->max_servers = c->servers;
+	if (c->max_servers < c->servers || c->max_servers > UFIBER_MAX_SERVERS)
 		return uf_fail(-EINVAL,
-			       "config.max_threads is %u: from config.servers (%u) to %u",
-			       c->max_threads, c->servers, UFIBER_MAX_THREADS);
+			       "config.max_servers is %u: from config.servers (%u) to %u",
+			       c->max_servers, c->servers, UFIBER_MAX_SERVERS);
+	if (c->policy && c->max_servers != c->servers)
+		return uf_fail(-EINVAL,
+			       "config.max_servers is %u, config.servers %u: with a policy they cannot differ",
+			       c->max_servers, c->servers);
+	if (!c->max_threads)
+		c->max_threads = c->max_servers + UF_BLOCKED_THREADS;
+	if (c->max_threads < c->max_servers ||
+	    c->max_threads > UFIBER_MAX_THREADS)
+		return uf_fail(-EINVAL,
+			       "config.max_threads is %u: from config.max_servers (%u) to %u",
+			       c->max_threads, c->max_servers,
+			       UFIBER_MAX_THREADS);
 	return 0;
 }
 

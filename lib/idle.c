@@ -45,6 +45,11 @@
  * between S3 and S4, it can miss that one; it then leaves with the ring's next,
  * and meanwhile other standby threads are started.
  *
+ * A server that is not in use (resize.c) does not take part in this. Its holder
+ * keeps it while it sleeps in the ring, and nobody else gets it: sleep is RETIRED and
+ * the owner word OFFLINE. It is woken by uf_wake() only, which sends a message each
+ * time, as what there is for it is for no one else.
+ *
  * Why a message to the ring and not, say, a read of an eventfd: that would
  * complete by task work on the thread which submitted the read, and that thread
  * may be blocked for long; a message is posted by its sender.
@@ -168,9 +173,14 @@ void uf_kick(struct uf_runtime *rt, struct uf_thread *t, struct uf_server *near)
  */
 void uf_wake(struct uf_runtime *rt, struct uf_thread *t, struct uf_server *s)
 {
+	uint32_t sleep;
+
 	smp_mb(); /* W2 */
-	if (unlikely(READ_ONCE(s->sleep) == UF_ASLEEP) &&
-	    end_sleep(rt, s, UF_AWAKE))
+	sleep = READ_ONCE(s->sleep);
+	if (likely(sleep == UF_AWAKE))
+		return;
+	if (sleep == UF_RETIRED ||
+	    (sleep == UF_ASLEEP && end_sleep(rt, s, UF_AWAKE)))
 		poke(rt, t, s);
 }
 
@@ -185,6 +195,8 @@ void uf_search_end(struct uf_runtime *rt, struct uf_thread *t)
 
 /**
  * uf_recall - end the sleep of a thread that was robbed of the caller's server
+ *
+ * Or find that the server is in use again.
  * @t: the calling thread, in the critical section.
  * @s: the server that it holds.
  */
@@ -196,6 +208,8 @@ void uf_recall(struct uf_thread *t, struct uf_server *s)
 		poke(t->rt, t, s);
 	else if (cmpxchg(&s->sleep, UF_WOKEN, UF_AWAKE) == UF_WOKEN)
 		t->searching = true;
+	else
+		cmpxchg(&s->sleep, UF_RETIRED, UF_AWAKE);
 }
 
 /* S1. Returns false if the credit was found instead. */
@@ -244,7 +258,8 @@ static bool is_needed(struct uf_runtime *rt, struct uf_server *s)
 {
 	return READ_ONCE(rt->stop) ||
 	       READ_ONCE(rt->shared_domain->nr_runnable) ||
-	       READ_ONCE(s->cancel_ios) || uf_inbox_has_some(s) ||
+	       READ_ONCE(s->retired) || READ_ONCE(s->cancel_ios) ||
+	       uf_inbox_has_some(s) ||
 	       (unlikely(rt->policy) ? uf_policy_has_work(rt, s) : has_work(rt));
 }
 
@@ -272,7 +287,7 @@ static bool spin(struct uf_runtime *rt, struct uf_server *s)
 {
 	unsigned int i;
 
-	if (READ_ONCE(rt->nr_asleep) >= rt->nr_servers - 1)
+	if (READ_ONCE(rt->nr_asleep) + 1 >= READ_ONCE(rt->nr_active))
 		return false;
 	for (i = 0; i < s->spin; i++) {
 		if (is_needed(rt, s) || uf_ring_has_some(s)) {
@@ -294,7 +309,7 @@ static uint64_t look_around_at(struct uf_runtime *rt, struct uf_server *s)
 {
 	uint64_t look = s->look;
 
-	if (READ_ONCE(rt->nr_asleep) >= rt->nr_servers)
+	if (READ_ONCE(rt->nr_asleep) >= READ_ONCE(rt->nr_active))
 		return UF_FOREVER;
 	s->look = 2 * look < UF_LOOK_MAX_NS ? 2 * look : UF_LOOK_MAX_NS;
 	return uf_now() + look;
@@ -348,4 +363,34 @@ bool uf_idle(struct uf_thread *t)
 	}
 	awake(t, s);
 	return true;
+}
+
+/* The server is not in use: have its holder come to its base context. S1 for that. */
+void uf_retire(struct uf_server *s)
+{
+	cmpxchg(&s->sleep, UF_AWAKE, UF_RETIRED);
+}
+
+/**
+ * uf_idle_retired - sleep until there is something to do for a server not in use
+ * @t: the calling thread, in its base context and the critical section.
+ * @s: its server, after uf_retire().
+ *
+ * It is not POLLING, so the thread still has it after that.
+ */
+void uf_idle_retired(struct uf_thread *t, struct uf_server *s)
+{
+	uint32_t held = UFIBER_OWNER(UFIBER_SERVER_HELD, t->id);
+	uint32_t offline = UFIBER_OWNER(UFIBER_SERVER_OFFLINE, t->id);
+	uint32_t *owner = owner_word(t->rt, s);
+	uint64_t deadline = uf_timers_next(s);
+
+	if (READ_ONCE(t->rt->stop) || !READ_ONCE(s->retired) ||
+	    READ_ONCE(s->cancel_ios) || uf_inbox_has_some(s)) /* S3 */
+		return;
+	cmpxchg(owner, held, offline);
+	watch(t, false);
+	uf_ring_wait(s, deadline); /* S4 */
+	cmpxchg(owner, offline, held);
+	watch(t, true);
 }

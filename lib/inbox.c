@@ -46,9 +46,13 @@ static void put(struct uf_runtime *rt, struct uf_thread *t,
 		push(&s->pinned_inbox, fiber);
 		uf_wake(rt, t, s);
 	} else {
-		s = &rt->servers[fetch_add(&rt->inject, 1) % rt->nr_servers];
+		s = &rt->servers[fetch_add(&rt->inject, 1) %
+				 READ_ONCE(rt->nr_active)];
 		push(&s->inbox, fiber);
-		uf_kick(rt, t, s);
+		if (unlikely(READ_ONCE(s->retired))) /* just now */
+			uf_wake(rt, t, s);
+		else
+			uf_kick(rt, t, s);
 	}
 }
 

@@ -375,6 +375,7 @@ enum uf_sleep_state {
 	UF_AWAKE,
 	UF_ASLEEP,
 	UF_WOKEN,
+	UF_RETIRED,
 };
 
 /**
@@ -401,6 +402,7 @@ enum uf_sleep_state {
  * @sleep: enum uf_sleep_state (A).
  * @inbox: fibers made ready by those who do not hold it; a stack (A).
  * @pinned_inbox: the same, of fibers that are pinned to it (A).
+ * @retired: it is not in use: it runs pinned fibers at most, see resize.c (A).
  * @cancel_ios: among @ios are some of cancelled fibers (A).
  * @seen: @switches when a thief looked last (thieves; a hint).
  */
@@ -425,6 +427,7 @@ struct uf_server {
 	uint32_t sleep __cacheline_aligned;
 	struct uf_fiber *inbox;
 	struct uf_fiber *pinned_inbox;
+	uint32_t retired;
 	uint32_t cancel_ios;
 	uint64_t seen;
 } __cacheline_aligned;
@@ -474,6 +477,7 @@ struct uf_thread {
  *	the reason stands in uf_strerror().
  * @teardown: undo it.
  * @nr_threads: threads to start with.
+ * @grow: put servers into use that have not been before, up to the @n-th.
  * @attach: the calling thread joins, without a server.
  * @detach: it leaves.
  * @standby: give up the thread's server, if it has one, to a thread that waits
@@ -489,6 +493,7 @@ struct uf_backend {
 	int (*setup)(struct uf_runtime *rt);
 	void (*teardown)(struct uf_runtime *rt);
 	unsigned int (*nr_threads)(const struct uf_runtime *rt);
+	int (*grow)(struct uf_runtime *rt, unsigned int n);
 	int (*attach)(struct uf_thread *t);
 	void (*detach)(struct uf_thread *t);
 	int (*standby)(struct uf_thread *t);
@@ -521,7 +526,7 @@ struct uf_doorbell {
  * @policy: the user's, or NULL: stealing (C).
  * @policy_memory: its memory, with the next one in front (C).
  * @of_server: where in that each server's is (C).
- * @nr_servers: (C).
+ * @nr_servers: all that there can be (C).
  * @max_threads: (C).
  * @stack_size: a fiber's by default (C).
  * @ring_entries: (C).
@@ -539,6 +544,9 @@ struct uf_doorbell {
  * @doorbell: see there.
  * @offload: see there.
  * @stacks: see there.
+ * @resizing: for the next, and for changes of the one after.
+ * @nr_started: servers that have been in use (L).
+ * @nr_active: servers in use: the first ones (A).
  * @users: threads of others that are making a fiber ready; a futex (A).
  * @draining: so many wait for the last fiber's end (A).
  * @ends: fibers that have ended since; a futex (A).
@@ -580,6 +588,9 @@ struct uf_runtime {
 	struct uf_doorbell doorbell;
 	struct uf_offload offload;
 	struct uf_stacks stacks __cacheline_aligned;
+	pthread_mutex_t resizing;
+	unsigned int nr_started;
+	unsigned int nr_active;
 	uint32_t users __cacheline_aligned;
 	uint32_t draining;
 	uint32_t ends;
@@ -630,6 +641,7 @@ static inline void uf_runtime_fiber_ended(struct uf_runtime *rt)
 int uf_threads_start(struct uf_runtime *rt);
 void uf_threads_stop(struct uf_runtime *rt);
 void uf_threads_end(struct uf_runtime *rt);
+int uf_threads_add(struct uf_runtime *rt, unsigned int n);
 int uf_threads_serve(struct uf_runtime *rt);
 bool uf_spawn_standby(struct uf_thread *t);
 
@@ -653,6 +665,8 @@ void uf_kick(struct uf_runtime *rt, struct uf_thread *t, struct uf_server *near)
 void uf_wake(struct uf_runtime *rt, struct uf_thread *t, struct uf_server *s);
 void uf_recall(struct uf_thread *t, struct uf_server *s);
 void uf_search_end(struct uf_runtime *rt, struct uf_thread *t);
+void uf_retire(struct uf_server *s);
+void uf_idle_retired(struct uf_thread *t, struct uf_server *s);
 
 /* sched.c */
 void uf_leave_kick(struct uf_thread *t);
@@ -663,6 +677,9 @@ struct uf_thread *uf_requeue(struct uf_thread *t);
 void uf_move(struct uf_thread *t, struct uf_fiber *fiber);
 void uf_arrive(struct uf_thread *t);
 void uf_serve(struct uf_thread *t);
+
+/* resize.c */
+void uf_evacuate(struct uf_thread *t, struct uf_server *s);
 
 /* fiber.c */
 void uf_fiber_main(void *pass, void *arg);

@@ -423,6 +423,21 @@ void uf_monitor_cancel(struct uf_thread *t)
 	unlock(m, woken);
 }
 
+/* See struct uf_backend. */
+int uf_monitor_grow(struct uf_runtime *rt, unsigned int n)
+{
+	struct uf_monitor *m = rt->monitor;
+	struct uf_monitor_thread *granted;
+	unsigned int s;
+
+	for (s = rt->nr_started; s < n; s++) {
+		lock(m);
+		granted = pass_on(m, s);
+		unlock(m, granted);
+	}
+	return 0;
+}
+
 /* The thread leaves the runtime. */
 void uf_monitor_leave(struct uf_thread *t)
 {

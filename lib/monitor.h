@@ -89,6 +89,7 @@ static inline struct uf_monitor_thread *uf_monitor_self(struct uf_thread *t)
 int uf_monitor_standby(struct uf_thread *t);
 void uf_monitor_acquire(struct uf_thread *t);
 void uf_monitor_cancel(struct uf_thread *t);
+int uf_monitor_grow(struct uf_runtime *rt, unsigned int n);
 void uf_monitor_leave(struct uf_thread *t);
 bool uf_monitor_look(struct uf_monitor *m, struct uf_monitor_thread *mt);
 

@@ -42,7 +42,7 @@ int uf_pin(unsigned int server)
 
 	if (!t)
 		return -EPERM;
-	if (server >= t->rt->nr_servers) {
+	if (server >= READ_ONCE(t->rt->nr_active)) {
 		error = -EINVAL;
 	} else {
 		t->current->server = server;

@@ -148,6 +148,7 @@ static void free_runtime(struct uf_runtime *rt)
 		return;
 	uf_offload_stop(&rt->offload);
 	uf_stacks_destroy(&rt->stacks);
+	pthread_mutex_destroy(&rt->resizing);
 	pthread_mutex_destroy(&rt->doorbell.lock);
 	free(rt->policy_memory);
 	free(rt->threads);
@@ -155,12 +156,13 @@ static void free_runtime(struct uf_runtime *rt)
 	free(rt);
 }
 
-static void init_server(struct uf_server *s)
+static void init_server(struct uf_server *s, bool retired)
 {
 	uf_bias_init(&s->runq.lock);
 	s->spin = UF_SPIN_MIN;
 	s->look = UF_LOOK_MIN_NS;
 	s->ring.ring_fd = -1;
+	s->retired = retired;
 }
 
 static struct uf_runtime *alloc_runtime(const struct uf_config *config)
@@ -178,7 +180,10 @@ static struct uf_runtime *alloc_runtime(const struct uf_config *config)
 	pthread_mutex_init(&rt->doorbell.lock, NULL);
 	uf_stacks_init(&rt->stacks);
 	rt->fd = -1;
-	rt->nr_servers = config->servers;
+	pthread_mutex_init(&rt->resizing, NULL);
+	rt->nr_servers = config->max_servers;
+	rt->nr_active = config->servers;
+	rt->nr_started = config->servers;
 	rt->max_threads = config->max_threads;
 	rt->stack_size = config->stack_size;
 	rt->ring_entries = config->ring_entries;
@@ -192,7 +197,7 @@ static struct uf_runtime *alloc_runtime(const struct uf_config *config)
 	}
 	rt->doorbell.ring.ring_fd = -1;
 	for (i = 0; i < rt->nr_servers; i++)
-		init_server(&rt->servers[i]);
+		init_server(&rt->servers[i], i >= rt->nr_active);
 	return rt;
 }
 

@@ -19,6 +19,8 @@
 static void do_chores(struct uf_thread *t, struct uf_server *s)
 {
 	uf_timers_run(t, s);
+	if (unlikely(READ_ONCE(s->retired)))
+		uf_retire(s);
 	if (unlikely(READ_ONCE(s->cancel_ios)))
 		uf_io_cancel(s);
 	uf_ring_submit(s);
@@ -491,12 +493,36 @@ static bool offer_is_due(struct uf_thread *t, struct uf_server *s)
 	       !s->offered;
 }
 
+/*
+ * A server that is not in use: what it is still needed for. Pinned fibers run here,
+ * what its timers and its ring wake goes to others.
+ */
+static void serve_retired(struct uf_thread *t, struct uf_server *s)
+{
+	struct uf_fiber *fiber;
+
+	uf_retire(s);
+	do_chores(t, s);
+	uf_evacuate(t, s);
+	t->kick = false;
+	end_search(t, true);
+	fiber = take(t, s);
+	if (fiber)
+		run(t, fiber);
+	else if (!uf_stacks_due(t, t->rt))
+		uf_idle_retired(t, s);
+}
+
 /* Run one fiber, or sleep. Returns false if the server is lost or on offer. */
 static bool serve_one(struct uf_thread *t, struct uf_server *s)
 {
 	struct uf_fiber *fiber;
 
 	uf_recall(t, s);
+	if (unlikely(READ_ONCE(s->retired))) {
+		serve_retired(t, s);
+		return true;
+	}
 	if (offer_is_due(t, s)) {
 		s->offered = true;
 		return false;

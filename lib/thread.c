@@ -186,6 +186,31 @@ int uf_threads_start(struct uf_runtime *rt)
 }
 
 /**
+ * uf_threads_add - start more threads and wait for them
+ * @rt: the runtime; @n: how many.
+ *
+ * Returns 0 or a negative errno; then there can be some more.
+ */
+int uf_threads_add(struct uf_runtime *rt, unsigned int n)
+{
+	uint32_t left;
+	int error = 0;
+
+	for (; n && !error; n--) {
+		while (cmpxchg(&rt->spawning, 0, 1))
+			sched_yield();
+		rt->starting = 2;
+		error = spawn(rt);
+		if (error)
+			started(rt, 1);
+		started(rt, 1);
+		while ((left = smp_load_acquire(&rt->starting)))
+			uf_futex_wait(&rt->starting, left);
+	}
+	return error;
+}
+
+/**
  * uf_threads_end - have all threads come out of what they do
  * @rt: the runtime, without fibers. The caller may be one of its threads.
  *

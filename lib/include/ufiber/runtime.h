@@ -16,8 +16,8 @@ struct uf_policy;
  * @size: sizeof(struct uf_config).
  * @servers: servers, 1 to 256; 0 means one for each CPU the process may use.
  * @max_threads: most threads the runtime may start, servers included; from
- *	@servers to 32768; 0 means @servers + 256. Under the "none" backend only @servers
- *	are ever started; the monitor's watcher is one more.
+ *	@max_servers to 32768; 0 means @max_servers + 256. Under the "none" backend
+ *	only as many as servers are ever started; the monitor's watcher is one more.
  * @stack_size: bytes of a fiber's stack unless its attributes say otherwise
  *	(there is told how it is rounded); at least UF_STACK_MIN; 0 means
  *	64 KiB.
@@ -34,6 +34,9 @@ struct uf_policy;
  *	are started as they are needed.
  * @policy: which ready fiber runs next, see ufiber/policy.h; NULL means the
  *	built-in work stealing. It must stay as long as the runtime.
+ * @max_servers: servers that uf_runtime_set_servers() can go up to, @servers to
+ *	256; 0 means @servers, and so it is with a policy. Each has its io_uring from
+ *	the start, its thread when it is first in use.
  * @flags: UF_NO_OVERFLOW_REPORT, UF_CALLER_SERVES, or 0.
  */
 struct uf_config {
@@ -45,6 +48,7 @@ struct uf_config {
 	const char *backend;
 	unsigned int offload_threads;
 	const struct uf_policy *policy;
+	unsigned int max_servers;
 	unsigned int flags;
 };
 
@@ -121,6 +125,32 @@ int uf_runtime_drain(struct uf_runtime *rt, uint64_t deadline);
  * Returns how many had not ended by then: 0 means all have; or -EDEADLK.
  */
 int uf_runtime_stop(struct uf_runtime *rt, uint64_t deadline);
+
+/**
+ * uf_runtime_set_servers - put more servers into use, or fewer
+ * @rt: the runtime, or NULL for the calling fiber's.
+ * @n: how many, 1 to config.max_servers.
+ *
+ * Fewer: those of the highest numbers go. Each gives the fibers that are ready on it
+ * to the others when the one that runs there next parks or yields; this call does not
+ * wait for that. What has been begun there ends there: sleeps and IO of its fibers,
+ * which then go on elsewhere. Fibers that are pinned to it stay and run there as
+ * before, until they end or call uf_unpin() or uf_pin(); no more can be pinned to it.
+ * A thread is kept for all that, which sleeps while there is nothing to do.
+ *
+ * Context: any thread; does not switch. Returns 0, -EINVAL (@n), -EPERM (@rt NULL,
+ * not a fiber), -ESHUTDOWN (it has been served), -EAGAIN (no thread could be started:
+ * nothing has changed).
+ */
+int uf_runtime_set_servers(struct uf_runtime *rt, unsigned int n);
+
+/**
+ * uf_runtime_servers - how many servers of a runtime are in use
+ * @rt: the runtime, or NULL for the calling fiber's.
+ *
+ * Context: any. Returns the number, or -EPERM (@rt NULL, not a fiber).
+ */
+int uf_runtime_servers(const struct uf_runtime *rt);
 
 /**
  * uf_runtime_serve - run a runtime's fibers on the calling thread, too
