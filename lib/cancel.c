@@ -81,6 +81,8 @@ int uf_cancel(struct uf_fiber *fiber)
 {
 	struct uf_thread *t = uf_enter();
 
+	if (!t && uf_is_parents(fiber->rt))
+		return -ECHILD;
 	uf_cancel_fiber(t, fiber);
 	uf_leave(t);
 	return 0;

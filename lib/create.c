@@ -172,6 +172,8 @@ int uf_start(struct uf_fiber *fiber)
 {
 	struct uf_thread *t;
 
+	if (uf_is_parents(fiber->rt))
+		return -ECHILD;
 	if (!cmpxchg(&fiber->parked, true, false))
 		return -EINVAL;
 	t = uf_enter();

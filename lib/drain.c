@@ -97,6 +97,8 @@ int uf_runtime_drain(struct uf_runtime *rt, uint64_t deadline)
 {
 	if (uf_self())
 		return -EDEADLK;
+	if (uf_is_parents(rt))
+		return -ECHILD;
 	return as_count(uf_drain(rt, deadline));
 }
 
@@ -106,6 +108,8 @@ int uf_runtime_stop(struct uf_runtime *rt, uint64_t deadline)
 
 	if (uf_self())
 		return -EDEADLK;
+	if (uf_is_parents(rt))
+		return -ECHILD;
 	do {
 		cancel_all(rt);
 		again = uf_now() + pause;
@@ -139,6 +143,8 @@ int uf_runtime_serve(struct uf_runtime *rt)
 
 	if (uf_thread_self())
 		return -EDEADLK;
+	if (uf_is_parents(rt))
+		return -ECHILD;
 	if (!rt->caller_serves || rt->stopped)
 		return -EINVAL;
 	error = serve_until_drained(rt);

@@ -58,6 +58,15 @@ static void end(struct uf_thread *t, struct uf_fiber *self)
 		uf_runtime_fiber_ended(t->rt);
 }
 
+static __attribute__((noreturn, cold)) void not_a_fiber(void)
+{
+	fputs(uf_forks ?
+		      "ufiber: a fiber has ended in the child of a fork(): there call exec or _exit()\n" :
+		      "ufiber: uf_exit() called outside a fiber\n",
+	      stderr);
+	abort();
+}
+
 static inline struct uf_thread *prepare_exit(struct uf_fiber *self, void *value)
 {
 	struct uf_thread *t;
@@ -66,6 +75,8 @@ static inline struct uf_thread *prepare_exit(struct uf_fiber *self, void *value)
 	uf_run_cleanups(self);
 	uf_locals_destroy(self);
 	t = uf_enter();
+	if (unlikely(!t))
+		not_a_fiber();
 	end(t, self);
 	uf_san_ends(&self->ctx.san);
 	return t;
@@ -75,10 +86,8 @@ void uf_exit(void *value)
 {
 	struct uf_fiber *self = uf_self();
 
-	if (!self) {
-		fputs("ufiber: uf_exit() called outside a fiber\n", stderr);
-		abort();
-	}
+	if (!self)
+		not_a_fiber();
 	uf_park_last(prepare_exit(self, value));
 	__builtin_unreachable();
 }
@@ -136,6 +145,8 @@ int uf_join_until(struct uf_fiber *fiber, void **value, uint64_t deadline)
 	bool due = false;
 	int error;
 
+	if (!t && uf_is_parents(rt))
+		return -ECHILD;
 	error = join(&t, fiber, deadline);
 	if (!error) {
 		result = fiber->value;
@@ -163,6 +174,8 @@ int uf_detach(struct uf_fiber *fiber)
 	bool ended = false;
 	int error = 0;
 
+	if (!t && uf_is_parents(rt))
+		return -ECHILD;
 	uf_spin_lock(&fiber->guard);
 	if (fiber->detached || fiber->joining) {
 		error = -EINVAL;

@@ -62,6 +62,8 @@ static void put(struct uf_runtime *rt, struct uf_thread *t,
  * @t: the calling thread, in the critical section, if it holds a server of @rt.
  * @fiber: the fiber: pinned to another server, or the caller holds none.
  *
+ * In the child of a fork it is the copy of a fiber, which nobody runs.
+ *
  * The fiber can run and end at once, and the runtime be destroyed; unless the
  * caller is a fiber of it, a reference keeps it until we are done with it.
  */
@@ -72,6 +74,8 @@ void uf_inbox_put(struct uf_runtime *rt, struct uf_thread *t,
 		put(rt, t, fiber);
 		return;
 	}
+	if (uf_is_parents(rt))
+		return;
 	uf_runtime_get(rt);
 	put(rt, NULL, fiber);
 	uf_runtime_put(rt);

@@ -531,6 +531,7 @@ struct uf_doorbell {
  * @stack_size: a fiber's by default (C).
  * @ring_entries: (C).
  * @report_overflow: overflows of stacks are reported (C).
+ * @forks: uf_forks when it was made (C).
  * @caller_serves: the first of @threads is that of uf_runtime_serve() (C).
  * @cancelled: all fibers shall end, and new ones are cancelled (A).
  * @servers: @nr_servers of them (C).
@@ -575,6 +576,7 @@ struct uf_runtime {
 	size_t stack_size;
 	unsigned int ring_entries;
 	bool report_overflow;
+	uint32_t forks;
 	bool caller_serves;
 	uint32_t cancelled;
 	struct uf_server *servers;
@@ -637,7 +639,18 @@ static inline void uf_runtime_fiber_ended(struct uf_runtime *rt)
 		uf_runtime_wake_drainer(rt);
 }
 
+/* fork.c */
+extern uint32_t uf_forks;
+int uf_fork_init(void);
+
+/* Its threads are those of a parent process, and this is a copy of its memory. */
+static inline bool uf_is_parents(const struct uf_runtime *rt)
+{
+	return unlikely(rt->forks != READ_ONCE(uf_forks));
+}
+
 /* thread.c */
+void uf_thread_forget(void);
 int uf_threads_start(struct uf_runtime *rt);
 void uf_threads_stop(struct uf_runtime *rt);
 void uf_threads_end(struct uf_runtime *rt);

@@ -108,6 +108,8 @@ void uf_policy_ready(struct uf_runtime *rt, struct uf_thread *t,
 		ready(rt, t, fiber, why);
 		return;
 	}
+	if (uf_is_parents(rt))
+		return;
 	uf_runtime_get(rt);
 	ready(rt, NULL, fiber, why);
 	uf_runtime_put(rt);

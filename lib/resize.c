@@ -101,6 +101,8 @@ int uf_runtime_set_servers(struct uf_runtime *rt, unsigned int n)
 		return -EPERM;
 	if (!n || n > rt->nr_servers)
 		return -EINVAL;
+	if (uf_is_parents(rt))
+		return -ECHILD;
 	pthread_mutex_lock(&rt->resizing);
 	error = uf_runtime_refuses(rt);
 	if (!error)

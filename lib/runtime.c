@@ -36,6 +36,8 @@ void uf_runtime_put(struct uf_runtime *rt)
 /* Why a thread that is not its own may not make fibers in it, or 0. */
 int uf_runtime_refuses(const struct uf_runtime *rt)
 {
+	if (uf_is_parents(rt))
+		return -ECHILD;
 	return READ_ONCE(rt->stop) ? -ESHUTDOWN : 0;
 }
 
@@ -172,6 +174,10 @@ static struct uf_runtime *alloc_runtime(const struct uf_config *config)
 
 	if (!rt)
 		return NULL;
+	if (uf_fork_init()) {
+		free(rt);
+		return NULL;
+	}
 	uf_membarrier_init();
 	if (uf_offload_init(&rt->offload, config->offload_threads)) {
 		free(rt);
@@ -180,6 +186,7 @@ static struct uf_runtime *alloc_runtime(const struct uf_config *config)
 	pthread_mutex_init(&rt->doorbell.lock, NULL);
 	uf_stacks_init(&rt->stacks);
 	rt->fd = -1;
+	rt->forks = uf_forks;
 	pthread_mutex_init(&rt->resizing, NULL);
 	rt->nr_servers = config->max_servers;
 	rt->nr_active = config->servers;
@@ -262,6 +269,8 @@ int uf_runtime_destroy(struct uf_runtime *rt)
 		return 0;
 	if (uf_self())
 		return -EDEADLK;
+	if (uf_is_parents(rt))
+		return -ECHILD;
 	if (rt->caller_serves && !rt->stopped) {
 		int error = uf_runtime_serve(rt);
 

@@ -44,6 +44,8 @@ int uf_runtime_stats(const struct uf_runtime *rt, struct uf_stats *stats)
 	}
 	if (stats->size != sizeof(*stats))
 		return -EINVAL;
+	if (uf_is_parents(rt))
+		return -ECHILD;
 	*stats = (struct uf_stats){
 		.size = sizeof(*stats),
 		.fibers = uf_count_fibers(rt),

@@ -15,6 +15,12 @@
 
 __thread struct uf_thread *uf_this_thread;
 
+/* The calling thread is none of a runtime's any more. */
+void uf_thread_forget(void)
+{
+	uf_this_thread = NULL;
+}
+
 /*
  * Of those that rt->spawning waits for, the new threads and who starts them, so
  * many are done: where they shall be, or failed. Only then may others be
@@ -266,6 +272,6 @@ int uf_threads_serve(struct uf_runtime *rt)
 		serve(t);
 		rt->backend->detach(t);
 	}
-	uf_this_thread = NULL;
+	uf_thread_forget();
 	return error;
 }

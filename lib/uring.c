@@ -25,7 +25,14 @@ int uf_ring_init(struct io_uring *ring, unsigned int entries)
 			 IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
 	};
 
-	return io_uring_queue_init_params(entries, ring, &params);
+	int error = io_uring_queue_init_params(entries, ring, &params);
+
+	/* The child of a fork must not write to the queues of its parent. */
+	if (!error && io_uring_ring_dontfork(ring)) {
+		io_uring_queue_exit(ring);
+		error = -ENOMEM;
+	}
+	return error;
 }
 
 void uf_ring_submit(struct uf_server *s)

@@ -34,8 +34,13 @@
  *  - Pointers must be valid, unless NULL is said to be allowed.
  *  - No function may be called from a signal handler. A handler may run on a
  *    fiber's stack, or on that of any thread of a runtime.
- *  - After fork() the child has the memory of a runtime but none of its threads:
- *    it may call nothing of this library, but exec a program or _exit().
+ *  - After fork() the child has the memory of a runtime but none of its threads. It is
+ *    to exec a program or _exit(); or, if a plain thread called fork(), it may make
+ *    runtimes of its own. The calling thread is a plain thread there, also if it was
+ *    a fiber's: "fiber only" calls return -EPERM, calls for the parent's runtimes and
+ *    fibers -ECHILD, and a fiber whose function returns there aborts the child.
+ *    Objects (mutexes, ...) that are shared with the parent's fibers are copies in an
+ *    unknown state. No descriptor of the library survives an exec.
  *  - Structures with a size field are extended at their end; fill them with
  *    zero and set size, or use the INIT macro given with them.
  *

@@ -175,7 +175,8 @@ int uf_runtime_serve(struct uf_runtime *rt);
  *
  * Drains first; to end sooner call uf_runtime_stop() before. Fibers that were
  * neither joined nor detached are freed with it. Context: any thread, not a fiber
- * (-EDEADLK); blocks. Returns 0 or a negative errno.
+ * (-EDEADLK); blocks. Returns 0, -EDEADLK, -ECHILD (a runtime of the parent, in the
+ * child of a fork()), or what uf_runtime_serve() failed with.
  */
 int uf_runtime_destroy(struct uf_runtime *rt);
 
