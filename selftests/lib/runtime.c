@@ -304,6 +304,106 @@ TEST(two_runtimes)
 	EXPECT_EQ(0, uf_runtime_destroy(rt[0]));
 }
 
+/* Everything that can be shared, between fibers of unlike runtimes. */
+struct shared {
+	struct __test_metadata *metadata;
+	struct uf_mutex mutex;
+	struct uf_channel *there;
+	struct uf_channel *back;
+	struct uf_event event;
+	long counter;
+};
+
+#define EXCHANGES 300
+
+static void *serve_numbers(void *arg)
+{
+	struct shared *shared = arg;
+	struct __test_metadata *_metadata = shared->metadata;
+	int number;
+
+	while (!uf_channel_receive(shared->there, &number)) {
+		ASSERT_EQ(0, uf_mutex_lock(&shared->mutex));
+		shared->counter++;
+		uf_yield();
+		ASSERT_EQ(0, uf_mutex_unlock(&shared->mutex));
+		number++;
+		ASSERT_EQ(0, uf_channel_send(shared->back, &number));
+	}
+	ASSERT_EQ(0, uf_event_wait(&shared->event));
+	return shared;
+}
+
+static void *ask_numbers(void *arg)
+{
+	struct shared *shared = arg;
+	struct __test_metadata *_metadata = shared->metadata;
+	int i, number;
+
+	for (i = 0; i < EXCHANGES; i++) {
+		number = i;
+		ASSERT_EQ(0, uf_channel_send(shared->there, &number));
+		ASSERT_EQ(0, uf_mutex_lock(&shared->mutex));
+		shared->counter++;
+		uf_sleep(1);
+		ASSERT_EQ(0, uf_mutex_unlock(&shared->mutex));
+		ASSERT_EQ(0, uf_channel_receive(shared->back, &number));
+	}
+	return shared;
+}
+
+/* Each backend that there is here beside each other, in one process. */
+TEST(unlike_runtimes)
+{
+	static const char *const backends[] = { "none", "monitor", "module" };
+	struct uf_runtime *rt[ARRAY_SIZE(backends)];
+	struct shared shared = {
+		.metadata = _metadata,
+		.mutex = UF_MUTEX_INIT,
+		.event = UF_EVENT_INIT,
+	};
+	struct uf_config config = UF_CONFIG_INIT;
+	struct uf_fiber *asks[ARRAY_SIZE(backends)];
+	struct uf_fiber *serves[ARRAY_SIZE(backends)];
+	unsigned int i, n = 0;
+	void *value;
+	int error;
+
+	ASSERT_EQ(0, uf_channel_create(&shared.there, sizeof(int), 0));
+	ASSERT_EQ(0, uf_channel_create(&shared.back, sizeof(int), 2));
+	for (i = 0; i < ARRAY_SIZE(backends); i++) {
+		config.backend = backends[i];
+		config.servers = 1 + i;
+		error = uf_runtime_create(&rt[n], &config);
+		if (error) {
+			TH_LOG("%s", uf_strerror());
+			continue;
+		}
+		EXPECT_STREQ(backends[i], uf_runtime_backend(rt[n]));
+		n++;
+	}
+	ASSERT_LE(1, n);
+	for (i = 0; i < n; i++) {
+		ASSERT_EQ(0, uf_create(rt[i], &serves[i], NULL, serve_numbers,
+				       &shared));
+		ASSERT_EQ(0, uf_create(rt[i], &asks[i], NULL, ask_numbers,
+				       &shared));
+	}
+	for (i = 0; i < n; i++)
+		ASSERT_EQ(0, uf_join(asks[i], NULL));
+	ASSERT_EQ(0, uf_channel_close(shared.there));
+	ASSERT_EQ(0, uf_event_set(&shared.event));
+	for (i = 0; i < n; i++) {
+		ASSERT_EQ(0, uf_join(serves[i], &value));
+		EXPECT_EQ(&shared, value);
+	}
+	EXPECT_EQ(2 * EXCHANGES * n, shared.counter);
+	for (i = 0; i < n; i++)
+		EXPECT_EQ(0, uf_runtime_destroy(rt[i]));
+	uf_channel_destroy(shared.there);
+	uf_channel_destroy(shared.back);
+}
+
 /* The child of a fork can end and exec; the runtime is the parent's only. */
 FIBER_TEST(fork_and_exec, 1)
 {
