@@ -29,7 +29,8 @@ static int read_attr(struct uf_attr *out, const struct uf_attr *attr,
 		return -EINVAL;
 	if (!uf_priority_is_valid(out->priority))
 		return -EINVAL;
-	if (out->flags & UF_PINNED ? out->server >= READ_ONCE(rt->nr_active) : out->server)
+	if (out->flags & UF_PINNED ? out->server >= READ_ONCE(rt->nr_active) :
+				     out->server)
 		return -EINVAL;
 	return 0;
 }
