@@ -320,9 +320,11 @@ static void *serve_numbers(void *arg)
 {
 	struct shared *shared = arg;
 	struct __test_metadata *_metadata = shared->metadata;
+	const char *home = uf_runtime_backend(NULL);
 	int number;
 
 	while (!uf_channel_receive(shared->there, &number)) {
+		ASSERT_EQ(home, uf_runtime_backend(NULL));
 		ASSERT_EQ(0, uf_mutex_lock(&shared->mutex));
 		shared->counter++;
 		uf_yield();
@@ -338,9 +340,11 @@ static void *ask_numbers(void *arg)
 {
 	struct shared *shared = arg;
 	struct __test_metadata *_metadata = shared->metadata;
+	const char *home = uf_runtime_backend(NULL);
 	int i, number;
 
 	for (i = 0; i < EXCHANGES; i++) {
+		ASSERT_EQ(home, uf_runtime_backend(NULL));
 		number = i;
 		ASSERT_EQ(0, uf_channel_send(shared->there, &number));
 		ASSERT_EQ(0, uf_mutex_lock(&shared->mutex));
