@@ -68,6 +68,29 @@ static int module_map(struct uf_runtime *rt)
 	return 0;
 }
 
+/*
+ * Fibers wait at all times, for all that the module is told: who makes one ready need
+ * not look. So a fiber alone is preempted too, and given a server again at once.
+ */
+static int module_set_quantum(struct uf_runtime *rt)
+{
+	struct ufiber_quantum quantum = {
+		.size = sizeof(quantum),
+		.server = UFIBER_NONE,
+		.quantum = rt->quantum,
+	};
+	unsigned int i;
+
+	if (!rt->quantum)
+		return 0;
+	for (i = 0; i < rt->nr_servers; i++)
+		WRITE_ONCE(rt->shared_servers[i].waiting, 1);
+	if (ioctl(rt->fd, UFIBER_IOC_QUANTUM, &quantum))
+		return uf_fail(-errno, "cannot set the quantum: %s",
+			       strerrordesc_np(errno));
+	return 0;
+}
+
 static void module_teardown(struct uf_runtime *rt)
 {
 	if (rt->shared_domain)
@@ -82,7 +105,9 @@ static int module_setup(struct uf_runtime *rt)
 {
 	int error = module_open(rt);
 
-	return error ? error : module_map(rt);
+	if (!error)
+		error = module_map(rt);
+	return error ? error : module_set_quantum(rt);
 }
 
 static unsigned int module_nr_threads(const struct uf_runtime *rt)

@@ -85,6 +85,17 @@ static int check_stack(struct uf_config *c)
 	return 0;
 }
 
+static int check_quantum(const struct uf_config *c)
+{
+	if (!c->quantum || (c->quantum >= UFIBER_MIN_QUANTUM &&
+			    c->quantum <= UFIBER_MAX_QUANTUM))
+		return 0;
+	return uf_fail(-EINVAL,
+		       "config.quantum is %llu ns: 0, or from %llu to %llu",
+		       (unsigned long long)c->quantum, UFIBER_MIN_QUANTUM,
+		       UFIBER_MAX_QUANTUM);
+}
+
 /**
  * uf_config_read - check a configuration and fill in what it leaves open
  * @out: where to store it; only the backend may still be NULL.
@@ -120,5 +131,7 @@ int uf_config_read(struct uf_config *out, const struct uf_config *config)
 	error = check_servers(out);
 	if (!error)
 		error = check_stack(out);
+	if (!error)
+		error = check_quantum(out);
 	return error ? error : uf_policy_check(out->policy);
 }

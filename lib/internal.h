@@ -531,6 +531,7 @@ struct uf_doorbell {
  * @stack_size: a fiber's by default (C).
  * @ring_entries: (C).
  * @report_overflow: overflows of stacks are reported (C).
+ * @quantum: after how long a fiber is preempted, in nanoseconds, or 0 (C).
  * @forks: uf_forks when it was made (C).
  * @caller_serves: the first of @threads is that of uf_runtime_serve() (C).
  * @cancelled: all fibers shall end, and new ones are cancelled (A).
@@ -576,6 +577,7 @@ struct uf_runtime {
 	size_t stack_size;
 	unsigned int ring_entries;
 	bool report_overflow;
+	uint64_t quantum;
 	uint32_t forks;
 	bool caller_serves;
 	uint32_t cancelled;

@@ -55,6 +55,10 @@ static int try_backend(struct uf_runtime *rt, const struct uf_backend *backend)
 {
 	int error;
 
+	if (rt->quantum && backend != &uf_backend_module)
+		return uf_fail(
+			-EOPNOTSUPP,
+			"config.quantum is set, but only backend \"module\" can preempt: load the module (README.md, \"Loading the module\"), or set it to 0");
 	rt->backend = backend;
 	error = backend->setup(rt);
 	if (error) {
@@ -193,6 +197,7 @@ static struct uf_runtime *alloc_runtime(const struct uf_config *config)
 	rt->nr_started = config->servers;
 	rt->max_threads = config->max_threads;
 	rt->stack_size = config->stack_size;
+	rt->quantum = config->quantum;
 	rt->ring_entries = config->ring_entries;
 	rt->caller_serves = config->flags & UF_CALLER_SERVES;
 	rt->report_overflow = !(config->flags & UF_NO_OVERFLOW_REPORT);

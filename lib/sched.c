@@ -83,6 +83,8 @@ void uf_arrive(struct uf_thread *t)
 	if (likely(s->switches % UF_CHORES_EVERY))
 		return;
 	do_chores(t, s);
+	if (unlikely(t->rt->quantum))
+		uf_count(t->rt->shared_servers[s - t->rt->servers].dispatches);
 	if (unlikely(t->rt->policy))
 		uf_policy_tick(t->rt, s);
 }

@@ -37,6 +37,13 @@ struct uf_policy;
  * @max_servers: servers that uf_runtime_set_servers() can go up to, @servers to
  *	256; 0 means @servers, and so it is with a policy. Each has its io_uring from
  *	the start, its thread when it is first in use.
+ * @quantum: nanoseconds, 1000000 to 10000000000, after which a fiber that has not
+ *	called this library is preempted, so that others can run on its server; 0
+ *	means never. With backend "module" alone; else the runtime cannot be created
+ *	(-EOPNOTSUPP). A preempted fiber stays on its thread, and takes turns with the
+ *	fibers that wait; but if more fibers compute without end than there are
+ *	servers, these take turns among themselves. It can be preempted wherever it is,
+ *	outside of this library, also while it holds a lock.
  * @flags: UF_NO_OVERFLOW_REPORT, UF_CALLER_SERVES, or 0.
  */
 struct uf_config {
@@ -49,6 +56,7 @@ struct uf_config {
 	unsigned int offload_threads;
 	const struct uf_policy *policy;
 	unsigned int max_servers;
+	uint64_t quantum;
 	unsigned int flags;
 };
 
@@ -88,7 +96,7 @@ struct uf_config {
  * /dev/ufiber is not there), -EACCES (it may not be opened), -ENOSYS or -EPERM
  * (io_uring is missing or forbidden), -ENOSYS (backend "monitor" was asked for and
  * there is no membarrier(2)), -EAGAIN (no thread could be started),
- * -EDEADLK (called by a fiber), -ENOMEM, or what opening or mapping the device
+ * -EDEADLK (called by a fiber), -EOPNOTSUPP (config.quantum), -ENOMEM, or what opening or mapping the device
  * failed with. Where a cause needs more words than an errno has, uf_strerror()
  * gives them.
  */
