@@ -15,6 +15,7 @@
  * If D2 misses H1 then H2 sees D1.
  */
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -30,7 +31,8 @@
 #define UF_PEEK_MIN_NS 100000L
 #define UF_PEEK_MAX_NS 1000000L
 
-#define UF_WATCHER_STACK (64 * 1024)
+/* PTHREAD_STACK_MIN is not the same everywhere: the architecture's, and TLS's part. */
+#define UF_WATCHER_STACK (PTHREAD_STACK_MIN + 64 * 1024)
 #define UF_WATCHER_EVENTS 16
 #define UF_WATCHER_SLICE_NS 100000
 
