@@ -3,18 +3,14 @@
 #ifndef GUARD_TEST_H
 #define GUARD_TEST_H
 
-#include "lib_test.h"
+#include "deny.h"
 /* Both name this attribute. */
 #undef __printf
 #include "internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #ifndef MADV_GUARD_INSTALL
@@ -50,13 +46,10 @@ static inline int allow_guard(enum uf_guard guard)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
 	};
-	struct sock_fprog program = { ARRAY_SIZE(filter), filter };
 
 	if (guard == UF_GUARD_MARKER)
 		return 0;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		return -1;
-	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+	return install_filter(filter, ARRAY_SIZE(filter));
 }
 
 /* clang-format off */

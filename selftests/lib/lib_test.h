@@ -62,6 +62,15 @@ static inline int lib_test_skip_without_runtime(int error)
 #define uf_runtime_create(...) \
 	lib_test_skip_without_runtime(uf_runtime_create(__VA_ARGS__))
 
+/* For tests whose runtimes are made by child processes: those cannot skip. */
+static inline void lib_test_need_runtime(void)
+{
+	struct uf_runtime *rt;
+
+	if (!uf_runtime_create(&rt, NULL))
+		uf_runtime_destroy(rt);
+}
+
 #undef OPTIONAL_HANDLER
 #define OPTIONAL_HANDLER(_assert) \
 	for (; _metadata->trigger; _metadata->trigger = \

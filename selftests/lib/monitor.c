@@ -4,15 +4,13 @@
  * some way, and what ends that is done by another fiber of the same server, or
  * waits for the watcher to have taken the server: so without that no test ends.
  */
-#include "lib_test.h"
+#include "deny.h"
 /* Both name this attribute. */
 #undef __printf
 #include "monitor.h"
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sched.h>
@@ -20,7 +18,6 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -633,28 +630,12 @@ TEST_F(monitor, preempted_is_not_blocked)
 
 /* ------------------------------------------------------------ not permitted */
 
-/* From now on, and for good, a system call fails with @error. */
-static void deny(struct __test_metadata *_metadata, int call, int error)
-{
-	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-			 offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog prog = { ARRAY_SIZE(filter), filter };
-
-	ASSERT_EQ(0, prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-	ASSERT_EQ(0, prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog));
-}
-
 TEST(perf_denied)
 {
 	struct uf_config config = UF_CONFIG_INIT;
 	struct uf_runtime *rt;
 
-	deny(_metadata, SYS_perf_event_open, EACCES);
+	ASSERT_EQ(0, deny_call(SYS_perf_event_open, EACCES));
 	config.servers = 1;
 	config.backend = "monitor";
 	setenv("UFIBER_MONITOR", "perf", 1);
@@ -677,7 +658,7 @@ TEST(membarrier_denied)
 
 	if (UF_SAN_THREAD)
 		SKIP(return, "the thread sanitizer does without");
-	deny(_metadata, SYS_membarrier, EPERM);
+	ASSERT_EQ(0, deny_call(SYS_membarrier, EPERM));
 	config.backend = "monitor";
 	unsetenv("UFIBER_MONITOR");
 	EXPECT_EQ(-ENOSYS, uf_runtime_create(&rt, &config));

@@ -24,6 +24,7 @@ static void run_child(struct __test_metadata *_metadata, void (*fn)(void *),
 	ssize_t n;
 	pid_t pid;
 
+	lib_test_need_runtime();
 	ASSERT_EQ(0, pipe(fds));
 	pid = fork();
 	ASSERT_LE(0, pid);
