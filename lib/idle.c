@@ -315,17 +315,19 @@ static uint64_t look_around_at(struct uf_runtime *rt, struct uf_server *s)
 	return uf_now() + look;
 }
 
-static void sleep_polling(struct uf_thread *t, struct uf_server *s)
+/*
+ * When to wake up at the latest. While the server is still ours: once it is POLLING
+ * it may become another's, and then all of this is the other's, too.
+ */
+static uint64_t wake_up_at(struct uf_runtime *rt, struct uf_server *s)
 {
 	uint64_t deadline = uf_timers_next(s);
-	uint64_t look = look_around_at(t->rt, s);
+	uint64_t look = look_around_at(rt, s);
+	uint64_t submit = uf_ring_submit_at(s);
 
-	if (unlikely(t->rt->policy))
-		uf_policy_idle(t->rt, s);
-	if (is_needed(t->rt, s)) /* S3 */
-		return;
-	watch(t, false);
-	uf_ring_wait(s, look < deadline ? look : deadline); /* S4 */
+	if (look < deadline)
+		deadline = look;
+	return submit < deadline ? submit : deadline;
 }
 
 /**
@@ -342,19 +344,27 @@ bool uf_idle(struct uf_thread *t)
 	uint32_t *owner = owner_word(rt, s);
 	uint32_t held = UFIBER_OWNER(UFIBER_SERVER_HELD, t->id);
 	uint32_t polling = UFIBER_OWNER(UFIBER_SERVER_POLLING, t->id);
+	uint64_t deadline = 0;
 	bool sleepy;
 
 	if (spin(rt, s))
 		return true;
 	sleepy = announce(t, s); /* S1 */
+	if (sleepy) {
+		deadline = wake_up_at(rt, s);
+		if (unlikely(rt->policy))
+			uf_policy_idle(rt, s);
+	}
 	/*
 	 * S2. It fails if the module, on another processor, is still about to
 	 * write the owner word of a server that it has just granted to a thread
 	 * in user mode (after a signal); then this is no time to sleep.
 	 */
 	if (cmpxchg(owner, held, polling) == held) {
-		if (sleepy)
-			sleep_polling(t, s);
+		if (sleepy && !is_needed(rt, s)) { /* S3 */
+			watch(t, false);
+			uf_ring_wait(s, deadline); /* S4 */
+		}
 		if (cmpxchg(owner, polling, held) != polling) {
 			robbed(t, s);
 			return false;

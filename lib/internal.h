@@ -243,7 +243,7 @@ struct uf_stack_list {
  * @now: for each class the list that is taken from and given to (H).
  * @spare: for each class a batch, or nothing (H).
  * @used: any of it was, since the timer was armed (H).
- * @armed: the timer is (H).
+ * @armed: the timer is (H; readable by all).
  * @timer: then it is to be seen what has been idle.
  */
 struct uf_stack_cache {
@@ -727,6 +727,7 @@ int uf_ring_init(struct io_uring *ring, unsigned int entries);
 bool uf_ring_reserve(struct uf_thread *t, struct uf_server *s, unsigned int n);
 void uf_ring_submit(struct uf_server *s);
 void uf_ring_reap(struct uf_thread *t, struct uf_server *s);
+uint64_t uf_ring_submit_at(struct uf_server *s);
 void uf_ring_wait(struct uf_server *s, uint64_t deadline);
 bool uf_ring_has_some(struct uf_server *s);
 bool uf_ring_poke(struct uf_thread *t, struct uf_server *target);

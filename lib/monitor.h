@@ -27,7 +27,8 @@ struct perf_event_mmap_page;
  * @ring: its perf event's mapping, or NULL (C after attach).
  * @ring_fd: its perf event, or -1 (C after attach).
  * @opened: see monitor_perf.c (T).
- * @stat_fd: its stat file in /proc, or -1 (C after attach).
+ * @stat_fd: its stat file in /proc, or -1 (C after attach, L at the end;
+ *	readable without, as a hint).
  */
 struct uf_monitor_thread {
 	struct uf_thread *thread;

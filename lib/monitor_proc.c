@@ -16,17 +16,19 @@
 /* For the calling thread. Returns false if it cannot be had. */
 bool uf_proc_attach(struct uf_monitor_thread *mt)
 {
-	mt->stat_fd = open("/proc/thread-self/stat", O_RDONLY | O_CLOEXEC);
-	if (mt->stat_fd < 0)
-		return false;
-	return true;
+	int fd = open("/proc/thread-self/stat", O_RDONLY | O_CLOEXEC);
+
+	WRITE_ONCE(mt->stat_fd, fd < 0 ? -1 : fd);
+	return fd >= 0;
 }
 
 void uf_proc_detach(struct uf_monitor_thread *mt)
 {
-	if (mt->stat_fd >= 0)
-		close(mt->stat_fd);
-	mt->stat_fd = -1;
+	int fd = mt->stat_fd;
+
+	WRITE_ONCE(mt->stat_fd, -1);
+	if (fd >= 0)
+		close(fd);
 }
 
 /* Interruptible or not; a stopped thread is none, nor is a preempted one. */

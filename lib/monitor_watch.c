@@ -66,7 +66,11 @@ void uf_monitor_watch(struct uf_thread *t, bool on)
 		wake_watcher(m);
 }
 
-/* The thread that is to be looked at for a server, or NULL. */
+/*
+ * The thread that is to be looked at for a server, or NULL. A hint, without the
+ * lock: under that uf_monitor_look() asks again. It is not too old for D2: the
+ * thread joined before it was given the server, H1.
+ */
 static struct uf_monitor_thread *user_of(struct uf_monitor *m, unsigned int s)
 {
 	uint32_t owner = smp_load_acquire(&m->rt->shared_servers[s].owner);
@@ -75,7 +79,7 @@ static struct uf_monitor_thread *user_of(struct uf_monitor *m, unsigned int s)
 	if (UFIBER_OWNER_STATE(owner) != UFIBER_SERVER_HELD)
 		return NULL;
 	mt = &m->threads[UFIBER_OWNER_THREAD(owner)];
-	return mt->stat_fd >= 0 ? mt : NULL;
+	return READ_ONCE(mt->stat_fd) >= 0 ? mt : NULL;
 }
 
 static bool any_in_use(struct uf_monitor *m)

@@ -216,7 +216,7 @@ static struct uf_runtime *alloc_runtime(const struct uf_config *config)
 /* Undo start(), however far it got. */
 static void stop(struct uf_runtime *rt)
 {
-	if (rt->nr_threads && !rt->stopped)
+	if (READ_ONCE(rt->nr_threads) && !rt->stopped)
 		uf_threads_stop(rt);
 	if (rt->report_overflow)
 		uf_overflow_stop();

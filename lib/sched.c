@@ -253,7 +253,8 @@ static bool take_from(struct uf_runq *q, struct uf_fiber *fiber,
 		uf_bias_lock(&q->lock);
 	else
 		uf_bias_revoke(&q->lock);
-	taken = fiber->queue == q && uf_runq_may_be_taken(fiber) &&
+	/* If it is in another one, that one's lock is another. */
+	taken = READ_ONCE(fiber->queue) == q && uf_runq_may_be_taken(fiber) &&
 		(own || fiber->server == UFIBER_NONE);
 	if (taken)
 		uf_runq_remove(fiber);

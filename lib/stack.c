@@ -226,7 +226,7 @@ static void age_cache(struct uf_stacks *stacks, struct uf_stack_cache *cache)
 static void fire_age(struct uf_thread *t, struct uf_timer *timer)
 {
 	(void)timer;
-	uf_server(t)->stacks.armed = false;
+	WRITE_ONCE(uf_server(t)->stacks.armed, false);
 }
 
 /* Look for what has been idle. In the critical section. */
@@ -246,7 +246,7 @@ static void age(struct uf_thread *t, struct uf_server *s)
 	stacks->watched = !pool_is_empty(stacks);
 	uf_spin_unlock(&stacks->lock);
 	if (uf_stacks_pooled(t->rt, s)) {
-		s->stacks.armed = true;
+		WRITE_ONCE(s->stacks.armed, true);
 		uf_timer_arm(t, &s->stacks.timer, now + UF_STACK_IDLE_NS,
 			     fire_age);
 	}

@@ -95,19 +95,21 @@ void uf_ring_reap(struct uf_thread *t, struct uf_server *s)
 		io_uring_cq_advance(&s->ring, n);
 }
 
-/* Nanoseconds from now; what is left to submit must not wait for others. */
-static uint64_t wait_time(struct uf_server *s, uint64_t deadline)
+/* When to submit again what the kernel would not take, if there is something. */
+uint64_t uf_ring_submit_at(struct uf_server *s)
 {
-	uint64_t ns = UF_FOREVER;
+	return io_uring_sq_ready(&s->ring) ? uf_now() + UF_SUBMIT_RETRY_NS :
+					     UF_FOREVER;
+}
 
-	if (deadline != UF_FOREVER) {
-		uint64_t now = uf_now();
+static uint64_t time_until(uint64_t deadline)
+{
+	uint64_t now;
 
-		ns = deadline > now ? deadline - now : 0;
-	}
-	if (io_uring_sq_ready(&s->ring) && ns > UF_SUBMIT_RETRY_NS)
-		ns = UF_SUBMIT_RETRY_NS;
-	return ns;
+	if (deadline == UF_FOREVER)
+		return UF_FOREVER;
+	now = uf_now();
+	return deadline > now ? deadline - now : 0;
 }
 
 /**
@@ -120,7 +122,7 @@ static uint64_t wait_time(struct uf_server *s, uint64_t deadline)
  */
 void uf_ring_wait(struct uf_server *s, uint64_t deadline)
 {
-	uint64_t ns = wait_time(s, deadline);
+	uint64_t ns = time_until(deadline);
 	struct __kernel_timespec ts = {
 		.tv_sec = ns / 1000000000,
 		.tv_nsec = ns % 1000000000,

@@ -14,6 +14,18 @@ GUARD_FIXTURE(guard)
 #define BYTES_EACH 4700
 #define BYTES_REST (64 << 20)
 
+/* clang-format off */
+#if defined(__SANITIZE_ADDRESS__)
+#define SKIP_MANY_UNDER_SANITIZER() \
+	SKIP(return, "AddressSanitizer takes too much memory")
+#elif defined(__SANITIZE_THREAD__)
+#define SKIP_MANY_UNDER_SANITIZER() \
+	SKIP(return, "ThreadSanitizer knows at most 8128 fibers")
+#else
+#define SKIP_MANY_UNDER_SANITIZER() ((void)0)
+#endif
+/* clang-format on */
+
 static struct uf_fiber *fibers[NR_MILLION];
 static struct uf_sem go;
 
@@ -184,9 +196,7 @@ TEST_F(guard, many)
 	int error = 0;
 	long maps;
 
-#ifdef __SANITIZE_ADDRESS__
-	SKIP(return, "AddressSanitizer takes too much memory");
-#endif
+	SKIP_MANY_UNDER_SANITIZER();
 	if (!have_memory_for(NR_MANY))
 		SKIP(return, "%d parked fibers need %d MiB", NR_MANY,
 			   (int)(((size_t)NR_MANY * BYTES_EACH + BYTES_REST) >>
@@ -227,9 +237,7 @@ static void million(struct __test_metadata *_metadata, enum uf_guard guard)
 	int error = 0;
 	long maps;
 
-#ifdef __SANITIZE_ADDRESS__
-	SKIP(return, "AddressSanitizer takes too much memory");
-#endif
+	SKIP_MANY_UNDER_SANITIZER();
 	if (!have_memory_for(NR_MILLION))
 		SKIP(return, "a million parked fibers need %d MiB",
 			   (int)(((size_t)NR_MILLION * BYTES_EACH + BYTES_REST) >>

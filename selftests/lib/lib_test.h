@@ -125,7 +125,7 @@ const char *__asan_default_options(void)
 const char *__tsan_default_options(void);
 const char *__tsan_default_options(void)
 {
-	return "handle_segv=0:handle_abort=0";
+	return "handle_segv=0:handle_sigbus=0:handle_abort=0";
 }
 /* clang-format on */
 

@@ -23,6 +23,12 @@ static int lifo_setup(const struct uf_place *place)
 	return place->server || place->number != -1 ? -EINVAL : 0;
 }
 
+/* Under the lock, which who asks whether there is work does not take. */
+static void set_top(struct lifo *l, struct uf_fiber *fiber)
+{
+	__atomic_store_n(&l->top, fiber, __ATOMIC_RELAXED);
+}
+
 static void lifo_ready(const struct uf_place *place, struct uf_fiber *fiber,
 		       enum uf_why why)
 {
@@ -30,7 +36,7 @@ static void lifo_ready(const struct uf_place *place, struct uf_fiber *fiber,
 
 	uf_policy_lock(&l->lock);
 	uf_policy_words(fiber)->next = l->top;
-	l->top = fiber;
+	set_top(l, fiber);
 	l->whys[why]++;
 	uf_policy_unlock(&l->lock);
 }
@@ -43,7 +49,7 @@ static struct uf_fiber *lifo_pick(const struct uf_place *place)
 	uf_policy_lock(&l->lock);
 	fiber = l->top;
 	if (fiber)
-		l->top = uf_policy_words(fiber)->next;
+		set_top(l, uf_policy_words(fiber)->next);
 	l->picks++;
 	uf_policy_unlock(&l->lock);
 	return fiber;
