@@ -3,8 +3,9 @@
 $(OUTPUT)/overflow: LDFLAGS += -rdynamic
 # These calls fail when the test says so.
 $(OUTPUT)/stack_fault: LDFLAGS += -Wl,--wrap=mmap,--wrap=munmap,--wrap=madvise,--wrap=mprotect,--wrap=ioctl,--wrap=syscall
+$(OUTPUT)/fault: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=aligned_alloc,--wrap=free,--wrap=mmap,--wrap=munmap,--wrap=pthread_create,--wrap=io_uring_queue_init_params,--wrap=epoll_create1,--wrap=eventfd
 # The harness's own variables, beside its setjmp().
-$(OUTPUT)/stack_fault $(OUTPUT)/monitor: CFLAGS += -Wno-clobbered
+$(OUTPUT)/stack_fault $(OUTPUT)/monitor $(OUTPUT)/fault: CFLAGS += -Wno-clobbered
 
 # coro_inline is linked with inline/work.c compiled in many ways: COMPILER,FLAG...
 
