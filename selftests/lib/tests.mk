@@ -46,3 +46,13 @@ $(foreach w,$(ways),$(eval $(call compile,$(w))))
 
 $(OUTPUT)/coro_inline: $(foreach w,$(ways),$(call way_object,$(w)))
 $(OUTPUT)/coro_inline: LDLIBS += $(if $(cxx),-lstdc++)
+
+# exception is linked with what throws.
+$(OUTPUT)/throw.o: cxx/throw.cc cxx/throw.h $(wildcard $(TOP)/lib/include/ufiber/*.h) tests.mk
+	@mkdir -p $(@D)
+	$(call msg,CXX,,$@)
+	$(Q)$(CXX) -std=c++17 -O2 -g -Wall -Wextra $(filter -fsanitize% -D_GNU_SOURCE,$(CFLAGS)) \
+		-I$(TOP)/lib/include -c -o $@ $<
+
+$(OUTPUT)/exception: $(OUTPUT)/throw.o
+$(OUTPUT)/exception: LDLIBS += -lstdc++
