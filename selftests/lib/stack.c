@@ -376,7 +376,7 @@ TEST(idle_memory_is_returned)
 
 	if (LIB_TEST_TSAN)
 		SKIP(return,
-		     "ThreadSanitizer maps memory of its own where stacks were");
+			   "ThreadSanitizer maps memory of its own where stacks were");
 	/* No thread may be started later, whose stack could be where ours was. */
 	config.servers = config.max_threads = 2;
 	ASSERT_EQ(0, uf_runtime_create(&rt, &config));
@@ -406,7 +406,7 @@ TEST(warm_stacks_are_bounded)
 
 	if (LIB_TEST_TSAN)
 		SKIP(return,
-		     "ThreadSanitizer maps memory of its own where stacks were");
+			   "ThreadSanitizer maps memory of its own where stacks were");
 	CREATE_RUNTIME(&rt, 1);
 	create_used(_metadata, rt, &parked, ARRAY_SIZE(fibers), 0);
 	EXPECT_EQ(ARRAY_SIZE(fibers), count_resident(ARRAY_SIZE(fibers)));
