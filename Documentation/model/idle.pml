@@ -536,6 +536,17 @@ inline serve_one()
 #define may_rob(s) \
 	(robs < ROBS && is_polling(owner[s]))
 
+/* Who comes back from a block goes on in its fiber, and may compute for long. */
+#ifdef HOGS
+#define compute(s) \
+	if \
+	:: atomic { hog == NONE -> hog = s }; break \
+	:: true \
+	fi
+#else
+#define compute(s) skip
+#endif
+
 active [THREADS] proctype thread()
 {
 	byte s, old, other;
@@ -550,9 +561,11 @@ active [THREADS] proctype thread()
 	:: s != NONE && stop -> end_search(); s = NONE; break
 	:: s != NONE && makes && fibers < FIBERS -> make_ready()
 #if ROBS
-	:: atomic { s == NONE && may_rob(0) -> s = 0; owner[0] = HELD(me); robs++ }
+	:: atomic { s == NONE && may_rob(0) -> s = 0; owner[0] = HELD(me); robs++ };
+		compute(0)
 #if SERVERS > 1
-	:: atomic { s == NONE && may_rob(1) -> s = 1; owner[1] = HELD(me); robs++ }
+	:: atomic { s == NONE && may_rob(1) -> s = 1; owner[1] = HELD(me); robs++ };
+		compute(1)
 #endif
 #endif
 	od
