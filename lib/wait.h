@@ -21,9 +21,11 @@
  *	A3  read cancelled: 0, won	C3  read claimed: 1, lost
  *
  * If A3 reads 1, and if C3 reads 0, the state decides, as above: who has not seen
- * the other there is sure that the other has seen it and comes that way, too. Such
- * a wait is WAITING_ALONE; it does not begin once the fiber sees that it has been
- * cancelled, so what C3 reads is this wait's, or else the state is another by then.
+ * the other there is sure that the other has seen it and comes that way, too. If
+ * what C3 reads is an earlier wait's, the one that is found WAITING_ALONE then began
+ * after the barrier, and its object, too, reads 1. (Modelled, see park.pml.) No wait
+ * is WAITING_ALONE of a fiber that knows of its cancel, which is only to save it the
+ * barrier.
  *
  * Queues are guarded by their object's spin lock. A node that lost stays in its
  * queue until its owner, awake again, takes it out, or who finds it there does.
@@ -110,7 +112,8 @@ static inline bool uf_must_end(const struct uf_fiber *self)
 /* Then this says whether it does. Its canceller's C2 may still be to come. */
 static inline bool uf_end_own(struct uf_wait *wait)
 {
-	uf_heavy_mb(); /* C2 */
+	if (READ_ONCE(wait->state) == UF_WAITING_ALONE)
+		uf_heavy_mb(); /* C2 */
 	return uf_wait_claim_to_cancel(wait);
 }
 

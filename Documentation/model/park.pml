@@ -3,7 +3,8 @@
  * Parking and waking (lib/wait.c, lib/cancel.c, lib/sched.c): one fiber, that runs on
  * any of the threads, waits for one object, with or without a deadline, yields, moves
  * and ends; all threads signal the object, cancel the fiber, and fire its timer. With
- * PLAIN a plain thread waits, and the threads wake it.
+ * PLAIN a plain thread waits, and the threads wake it. With ALONE the waits that only
+ * the object and a cancel can end are claimed as lib/wait.h tells it.
  *
  * What is written only under a lock (the object's queue, the timer, the run queue)
  * is in memory at once: who takes the lock next finds all of it, as the unlock leaves
@@ -18,7 +19,8 @@
 #define ON_CPU		3
 #define CONTEXT		4
 #define GUARD		5
-#define WORDS		6
+#define CLAIMED		6
+#define WORDS		7
 
 #ifdef PLAIN
 #define CPUS	(THREADS + 1)
@@ -36,6 +38,7 @@
 #define UF_WAITING_SHIELDED	2
 #define UF_CLAIMED		3
 #define UF_DONE			4
+#define UF_WAITING_ALONE	5
 
 #define ETIMEDOUT	1
 #define ECANCELED	2
@@ -70,6 +73,8 @@ mtype phase = BEGINS;
 #endif
 byte turns, signals;
 bool shielded, has_cancelled;
+/* Its end has been told; who is told frees it. */
+bool ended, freed;
 
 /* For the properties alone. */
 bool running, ready, waiting, has_deadline;
@@ -90,13 +95,46 @@ bit context;
 
 #include "buffers.pml"
 
-/* Sets @claimed. */
+/* Sets @claimed. A light barrier, A2, is nothing here. */
 inline uf_wait_claim()
 {
 	state = load(STATE);
 	if
-	:: state == UF_WAITING || state == UF_WAITING_SHIELDED ->
+	:: state == UF_WAITING_ALONE ->
+		store(CLAIMED, 1); /* A1 */
+		atomic {
+			if
+#ifdef BUG_PARK_ALONE_DOES_NOT_LOOK
+			:: true -> has_claimed()
+#else
+			:: load(CANCELLED) == 0 -> has_claimed() /* A3 */
+			:: else
+#endif
+			fi
+		}
+	:: else
+	fi;
+	if
+	:: !claimed && (state == UF_WAITING || state == UF_WAITING_SHIELDED ||
+			state == UF_WAITING_ALONE) ->
 		cmpxchg_claimed()
+	:: else
+	fi;
+	state = 0
+}
+
+/* The same. */
+inline uf_wait_claim_to_cancel()
+{
+	state = load(STATE);
+	if
+#ifndef BUG_PARK_ALONE_CANCEL_DOES_NOT_LOOK
+	:: state == UF_WAITING_ALONE && load(CLAIMED) -> state = 0 /* C3 */
+#endif
+	:: else
+	fi;
+	if
+	:: state == UF_WAITING || state == UF_WAITING_ALONE -> cmpxchg_claimed()
 	:: else
 	fi;
 	state = 0
@@ -135,7 +173,14 @@ inline set_error(error)
 	store(ERROR, error)
 }
 
-/* uf_wait_begin(), uf_wait_begin_claimed() */
+/* is_alone() */
+#if !defined(ALONE)
+#define is_alone	false
+#else
+#define is_alone	(!claimed_before && !shielded && !load(CANCELLED))
+#endif
+
+/* uf_wait_begin(), uf_wait_begin_claimed(), begin_alone() */
 inline begin()
 {
 	d_step {
@@ -144,6 +189,15 @@ inline begin()
 		waiting = true
 	};
 	store(ERROR, 0);
+	if
+	:: is_alone ->
+#ifndef BUG_PARK_ALONE_STAYS_CLAIMED
+		store(CLAIMED, 0);
+#endif
+		store_release(STATE, UF_WAITING_ALONE);
+		goto begun
+	:: else
+	fi;
 	if
 	:: claimed_before ->
 #ifdef BUG_PARK_CLAIMED_AFTER_BEGIN
@@ -156,7 +210,8 @@ inline begin()
 #else
 	:: !claimed_before && !shielded -> store_release(STATE, UF_WAITING)
 #endif
-	fi
+	fi;
+begun:	skip
 }
 
 /* Its first half: look, and if it is to be waited, be findable. Sets @waits. */
@@ -357,12 +412,7 @@ inline uf_cancel_fiber()
 #ifndef BUG_PARK_CANCEL_WITHOUT_BARRIER
 	uf_heavy_mb(); /* C2 */
 #endif
-	state = load(STATE); /* C3 */
-	if
-	:: state == UF_WAITING -> cmpxchg_claimed()
-	:: else
-	fi;
-	state = 0;
+	uf_wait_claim_to_cancel(); /* C3 */
 	if
 	:: claimed ->
 		claimed = false;
@@ -381,6 +431,17 @@ inline uf_must_end()
 	fi
 }
 
+inline uf_end_own()
+{
+#ifndef BUG_PARK_ALONE_OWN_WITHOUT_BARRIER
+	if
+	:: load(STATE) == UF_WAITING_ALONE -> uf_heavy_mb() /* C2 */
+	:: else
+	fi;
+#endif
+	uf_wait_claim_to_cancel()
+}
+
 /* uf_wait_end() until the fiber is switched away from, if it is. */
 inline uf_wait_end()
 {
@@ -390,7 +451,7 @@ inline uf_wait_end()
 	if
 	:: must_end ->
 		must_end = false;
-		uf_wait_claim()
+		uf_end_own()
 	:: else
 	fi;
 	if
@@ -480,6 +541,15 @@ inline leave_fiber()
 #endif
 }
 
+/* The guard has been taken, and ended was found set. */
+inline free_ended()
+{
+#ifndef BUG_PARK_FREE_DOES_NOT_WAIT
+	load(ON_CPU) == 0;
+#endif
+	require(stack_is_left, !running)
+}
+
 /* Who runs it need not look; a thief does. */
 #ifdef BUG_PARK_THIEF_DOES_NOT_LOOK
 #define may_take	(queued && empty(buffer[me]))
@@ -532,6 +602,8 @@ inline run_fiber()
 	:: turns < TURNS -> turns++; phase = YIELDS; after = true; break
 #endif
 	:: phase = ENDS; after = true; break
+	/* publish_end() */
+	:: phase = ENDS; atomic { empty(buffer[me]) -> ended = true }; break
 	od;
 #ifdef BUG_PARK_ENDS_BEFORE_SWITCH
 	if
@@ -562,6 +634,7 @@ active [THREADS] proctype thread()
 	:: acts && signals < 2 -> signals = 2 /* nobody does any more */
 #ifndef PLAIN
 	:: atomic { runs && may_take -> queued = false }; run_fiber()
+	:: atomic { acts && ended && !freed -> freed = true }; free_ended()
 #ifdef CANCELS
 	:: acts && !has_cancelled -> has_cancelled = true; uf_cancel_fiber()
 #endif
