@@ -193,6 +193,38 @@ void uf_search_end(struct uf_runtime *rt, struct uf_thread *t)
 		uf_kick(rt, t, t ? uf_server(t) : rt->servers);
 }
 
+/*
+ * A server comes into use. Who sleeps while all do sleeps for good, and no longer
+ * looks around; so from now on a fiber that is left waiting has to call for help
+ * once more: then the one that is woken looks around as long as anybody is awake.
+ */
+static void comes_into_use(struct uf_thread *t)
+{
+	struct uf_runtime *rt = t->rt;
+	unsigned int i;
+
+	t->slept = true;
+	for (i = 0; i < rt->nr_servers; i++)
+		WRITE_ONCE(rt->servers[i].skip, 0);
+}
+
+/**
+ * uf_others_wait - does somebody wait whom the caller would have found?
+ * @rt: the runtime.
+ *
+ * Who has looked around and now has work of its own asks this; if so another has to
+ * look. What is left waiting later calls for help.
+ */
+bool uf_others_wait(struct uf_runtime *rt)
+{
+	unsigned int i;
+
+	for (i = 0; i < rt->nr_servers; i++)
+		if (READ_ONCE(rt->servers[i].runq.next))
+			return true;
+	return has_work(rt);
+}
+
 /**
  * uf_recall - end the sleep of a thread that was robbed of the caller's server
  *
@@ -210,6 +242,7 @@ void uf_recall(struct uf_thread *t, struct uf_server *s)
 		t->searching = true;
 	else
 		cmpxchg(&s->sleep, UF_RETIRED, UF_AWAKE);
+	comes_into_use(t);
 }
 
 /* S1. Returns false if the credit was found instead. */
@@ -233,6 +266,7 @@ static void awake(struct uf_thread *t, struct uf_server *s)
 		fetch_add(&t->rt->nr_asleep, -1);
 	else if (old == UF_WOKEN)
 		t->searching = true;
+	comes_into_use(t);
 }
 
 /* Around S4: the backend need not watch a thread that sleeps in the ring. */

@@ -443,6 +443,7 @@ typedef void uf_after_fn(struct uf_thread *t, struct uf_fiber *prev);
  * @current: the fiber that it runs, NULL in its base context (T).
  * @blocks: its count of blocks when a policy was told last (T).
  * @kick: fibers were made ready in this critical section (T).
+ * @slept: its server has come into use since it ran a fiber last (T).
  * @searching: it holds the runtime's credit to search for work (T).
  * @number: its own, from 1 (C).
  * @id: its number in the module, or its server's ("none") (C after start).
@@ -458,6 +459,7 @@ struct uf_thread {
 	struct uf_fiber *current;
 	uint64_t blocks;
 	bool kick;
+	bool slept;
 	bool searching;
 	uint32_t number;
 	uint32_t id;
@@ -676,6 +678,7 @@ static inline struct uf_thread *uf_thread_self(void)
 
 /* idle.c */
 bool uf_idle(struct uf_thread *t);
+bool uf_others_wait(struct uf_runtime *rt);
 void uf_kick(struct uf_runtime *rt, struct uf_thread *t, struct uf_server *near);
 void uf_wake(struct uf_runtime *rt, struct uf_thread *t, struct uf_server *s);
 void uf_recall(struct uf_thread *t, struct uf_server *s);

@@ -474,8 +474,10 @@ static struct uf_fiber *find(struct uf_thread *t, struct uf_server *s)
 	/* One will run here at once; what remains is for others. */
 	t->kick = false;
 	end_search(t, fiber);
-	if (uf_runq_stealable(&s->runq))
+	if (uf_runq_stealable(&s->runq) ||
+	    (unlikely(t->slept) && fiber && uf_others_wait(t->rt)))
 		uf_kick(t->rt, t, s);
+	t->slept = false;
 	return fiber;
 }
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /* Who runs when and where: fairness, several servers, idle servers. */
-#include "lib_test.h"
+#include "sync_test.h"
+/* Both name this attribute. */
+#undef __printf
+#include "internal.h"
 
 #include <sched.h>
 #include <sys/resource.h>
@@ -167,6 +170,52 @@ TEST_F(servers, all_servers_run)
 
 		run(_metadata, self->rt, hold_meeting, &meeting);
 	}
+}
+
+static void *do_nothing(void *arg)
+{
+	return arg;
+}
+
+/* Until the next fiber that is ready alone would not wake another server. */
+static void *call_in_vain(void *arg)
+{
+	struct uf_server *s = arg;
+	struct uf_fiber *fiber;
+
+	while (!READ_ONCE(s->skip)) {
+		MUST(!uf_create(NULL, &fiber, NULL, do_nothing, NULL));
+		MUST(!uf_join(fiber, NULL));
+	}
+	return NULL;
+}
+
+static void await_sleep(struct uf_server *s)
+{
+	while (READ_ONCE(s->sleep) != UF_ASLEEP || READ_ONCE(s->stacks.armed))
+		sched_yield();
+}
+
+/* Who sleeps while all do does not look around later: it has to be woken. */
+TEST_F(servers, help_is_called_after_a_sleep)
+{
+	struct meeting meeting = { .metadata = _metadata, .n = 2 };
+	struct uf_attr attr = UF_ATTR_INIT;
+	struct uf_fiber *fiber;
+	unsigned int i;
+
+	if (variant->n == 1)
+		SKIP(return, "one server has nobody to call");
+	attr.flags = UF_PINNED;
+	for (i = 0; i < variant->n; i++) {
+		attr.server = i;
+		ASSERT_EQ(0, uf_create(self->rt, &fiber, &attr, call_in_vain,
+				       &self->rt->servers[i]));
+		ASSERT_EQ(0, uf_join(fiber, NULL));
+	}
+	for (i = 0; i < variant->n; i++)
+		await_sleep(&self->rt->servers[i]);
+	run(_metadata, self->rt, hold_meeting, &meeting);
 }
 
 /* The same for fibers that are woken, all by one. */

@@ -209,7 +209,7 @@ static const char gdb_script[] = "set debuginfod enabled off\n"
 				 "break uf_arch_switch\n"
 				 "run -t bare_switch\n"
 				 "python\n"
-				 "for i in range(70):\n"
+				 "for i in range(90):\n"
 				 "    frame, names = gdb.newest_frame(), []\n"
 				 "    while frame:\n"
 				 "        names.append(str(frame.name()))\n"
@@ -275,7 +275,7 @@ TEST(debugger_unwinds)
 	}
 	pclose(gdb);
 	unlink(path);
-	EXPECT_EQ(70, steps);
+	EXPECT_EQ(90, steps);
 	EXPECT_LT(20, on_main);
 	EXPECT_LT(20, on_other);
 }
