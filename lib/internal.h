@@ -142,7 +142,8 @@ struct uf_wait {
  * @stack: its stack's lowest address; below it is the guard page (C).
  * @stack_size: bytes of it (C).
  * @chunk: what the stack is a part of (C).
- * @next_batch: the first of the next batch of stacks (L).
+ * @next_batch: the first of the next older batch of stacks (L).
+ * @prev_batch: the first of the next newer one (L).
  * @fpenv: its floating-point controls, if it has its own, while it does not
  *	run.
  * @name: its name (C).
@@ -186,6 +187,7 @@ struct uf_fiber {
 	size_t stack_size;
 	struct uf_chunk *chunk;
 	struct uf_fiber *next_batch;
+	struct uf_fiber *prev_batch;
 	struct uf_arch_fpenv fpenv;
 	char name[UF_NAME_MAX];
 };
@@ -254,21 +256,22 @@ struct uf_stack_cache {
 	struct uf_timer timer;
 };
 
-/* Batches of a class that a runtime keeps at most. */
-#define UF_STACK_BATCHES 32
-
 /**
  * struct uf_stack_pool - a runtime's stacks of one class for reuse
- * @batches: the first fiber of each batch; the last came last (L).
- * @nr: how many (L).
+ * @newest: the first fiber of the batch that came last (L).
+ * @oldest: of the one that came first (L).
+ * @nr: how many batches (L).
  * @low: least that @nr has been since they were last aged (L).
+ * @idle: so many of the oldest are to go back to the arena (L).
  * @loose: less than a batch (L).
  * @loose_used: it was, since then (L).
  */
 struct uf_stack_pool {
-	struct uf_fiber *batches[UF_STACK_BATCHES];
-	unsigned int nr;
-	unsigned int low;
+	struct uf_fiber *newest;
+	struct uf_fiber *oldest;
+	size_t nr;
+	size_t low;
+	size_t idle;
 	struct uf_stack_list loose;
 	bool loose_used;
 };
@@ -276,8 +279,9 @@ struct uf_stack_pool {
 /**
  * struct uf_stacks - a runtime's stacks
  * @lock: for the rest.
- * @surplus: the first of the batches that shall go back to the arena (L;
- *	readable without, as a hint).
+ * @surplus: the first of the batches, of any class, that are to go back to the
+ *	arena (L).
+ * @due: there are such, here or in @pool (L; readable without, as a hint).
  * @age_at: when to look for idle ones again (L).
  * @watched: @pool is not empty, and a server will look at it (L).
  * @pool: for each class (L).
@@ -286,6 +290,7 @@ struct uf_stack_pool {
 struct uf_stacks {
 	uint32_t lock;
 	struct uf_fiber *surplus;
+	bool due;
 	uint64_t age_at;
 	bool watched;
 	struct uf_stack_pool pool[UF_STACK_CLASSES];

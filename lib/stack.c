@@ -10,9 +10,9 @@
  * J. Bonwick's magazines):
  *
  *  - each server has a cache, two batches of each class, and needs no lock;
- *  - from and to the runtime's pool go whole batches;
- *  - what the pool has no room for, and what has not been needed for a second,
- *    is *surplus*: it goes back to the arena, and its memory to the system.
+ *  - from and to the runtime's pool go whole batches, the last come first;
+ *  - what has not been needed for a second goes back to the arena, and its memory
+ *    to the system.
  *
  * The last can block, so it is not done in the critical section, but by who
  * comes out of it: a fiber that creates or joins others, a batch at a time, or
@@ -39,7 +39,8 @@
 static void add_surplus(struct uf_stacks *stacks, struct uf_fiber *batch)
 {
 	batch->next_batch = stacks->surplus;
-	WRITE_ONCE(stacks->surplus, batch);
+	stacks->surplus = batch;
+	WRITE_ONCE(stacks->due, true);
 }
 
 static void list_to_surplus(struct uf_stacks *stacks, struct uf_stack_list *list)
@@ -51,28 +52,56 @@ static void list_to_surplus(struct uf_stacks *stacks, struct uf_stack_list *list
 
 /* --------------------------------------------------------------- the pool */
 
-/* The lock is held. If there is no room, the one that came first has to go. */
-static void add_batch(struct uf_stacks *stacks, struct uf_stack_pool *pool,
-		      struct uf_fiber *batch)
+/* The lock is held. */
+static void add_batch(struct uf_stack_pool *pool, struct uf_fiber *batch)
 {
-	if (pool->nr == UF_STACK_BATCHES) {
-		add_surplus(stacks, pool->batches[0]);
-		WRITE_ONCE(pool->nr, pool->nr - 1);
-		memmove(&pool->batches[0], &pool->batches[1],
-			pool->nr * sizeof(pool->batches[0]));
-	}
-	pool->batches[pool->nr] = batch;
+	batch->prev_batch = NULL;
+	batch->next_batch = pool->newest;
+	if (pool->newest)
+		pool->newest->prev_batch = batch;
+	else
+		pool->oldest = batch;
+	pool->newest = batch;
 	WRITE_ONCE(pool->nr, pool->nr + 1);
 }
 
+/* The one that came last, or NULL. The lock is held. */
 static struct uf_fiber *take_batch(struct uf_stack_pool *pool)
 {
-	if (!pool->nr)
+	struct uf_fiber *batch = pool->newest;
+
+	if (!batch)
 		return NULL;
+	pool->newest = batch->next_batch;
+	if (pool->newest)
+		pool->newest->prev_batch = NULL;
+	else
+		pool->oldest = NULL;
 	WRITE_ONCE(pool->nr, pool->nr - 1);
 	if (pool->low > pool->nr)
 		pool->low = pool->nr;
-	return pool->batches[pool->nr];
+	if (pool->idle > pool->nr)
+		pool->idle = pool->nr;
+	return batch;
+}
+
+/* The one that came first, if it is to go, or NULL. The lock is held. */
+static struct uf_fiber *take_idle(struct uf_stack_pool *pool)
+{
+	struct uf_fiber *batch = pool->oldest;
+
+	if (!pool->idle)
+		return NULL;
+	pool->oldest = batch->prev_batch;
+	if (pool->oldest)
+		pool->oldest->next_batch = NULL;
+	else
+		pool->newest = NULL;
+	WRITE_ONCE(pool->nr, pool->nr - 1);
+	pool->idle--;
+	if (pool->low > pool->nr)
+		pool->low = pool->nr;
+	return batch;
 }
 
 /* The lock is held. */
@@ -91,13 +120,13 @@ static struct uf_fiber *take_loose(struct uf_stack_pool *pool,
 }
 
 /* The lock is held. */
-static void give_loose(struct uf_stacks *stacks, struct uf_stack_pool *pool,
-		       struct uf_fiber *fiber, unsigned int class)
+static void give_loose(struct uf_stack_pool *pool, struct uf_fiber *fiber,
+		       unsigned int class)
 {
 	uf_stack_push(&pool->loose, fiber);
 	pool->loose_used = true;
 	if (pool->loose.nr == uf_stack_batch(class)) {
-		add_batch(stacks, pool, pool->loose.head);
+		add_batch(pool, pool->loose.head);
 		uf_stack_empty(&pool->loose);
 	}
 }
@@ -153,14 +182,14 @@ void uf_stack_spill(struct uf_thread *t, struct uf_fiber *fiber)
 		if (!full.nr)
 			return;
 		uf_spin_lock(&stacks->lock);
-		add_batch(stacks, &stacks->pool[class], full.head);
+		add_batch(&stacks->pool[class], full.head);
 	} else {
 		uf_spin_lock(&stacks->lock);
 		if (class == UF_STACK_LARGE) {
 			fiber->next = NULL;
 			add_surplus(stacks, fiber);
 		} else {
-			give_loose(stacks, &stacks->pool[class], fiber, class);
+			give_loose(&stacks->pool[class], fiber, class);
 			watched = stacks->watched;
 			stacks->watched = true;
 		}
@@ -198,14 +227,10 @@ bool uf_stacks_pooled(const struct uf_runtime *rt, const struct uf_server *s)
 /* The lock is held. */
 static void age_pool(struct uf_stacks *stacks, struct uf_stack_pool *pool)
 {
-	unsigned int i;
-
-	for (i = 0; i < pool->low; i++)
-		add_surplus(stacks, pool->batches[i]);
-	WRITE_ONCE(pool->nr, pool->nr - pool->low);
-	memmove(&pool->batches[0], &pool->batches[pool->low],
-		pool->nr * sizeof(pool->batches[0]));
+	pool->idle = pool->low;
 	pool->low = pool->nr;
+	if (pool->idle)
+		WRITE_ONCE(stacks->due, true);
 	if (!pool->loose_used)
 		list_to_surplus(stacks, &pool->loose);
 	pool->loose_used = false;
@@ -263,6 +288,25 @@ static void release(struct uf_stacks *stacks, struct uf_fiber *batch)
 	}
 }
 
+/* A batch that is to go, or NULL. The lock is held. */
+static struct uf_fiber *take_due(struct uf_stacks *stacks)
+{
+	struct uf_fiber *batch = stacks->surplus;
+	unsigned int i;
+
+	if (batch)
+		stacks->surplus = batch->next_batch;
+	for (i = 0; i < UF_STACK_CLASSES && !batch; i++)
+		batch = take_idle(&stacks->pool[i]);
+	if (!batch) {
+		WRITE_ONCE(stacks->due, false);
+		/* Nobody comes back to an empty pool; who gives to it sees to that. */
+		if (pool_is_empty(stacks))
+			stacks->watched = false;
+	}
+	return batch;
+}
+
 /**
  * uf_stacks_trim - give idle stacks back, a batch at most
  * @rt: the runtime.
@@ -279,9 +323,7 @@ void uf_stacks_trim(struct uf_runtime *rt)
 	if (cache && !cache->armed)
 		age(t, uf_server(t));
 	uf_spin_lock(&stacks->lock);
-	batch = stacks->surplus;
-	if (batch)
-		WRITE_ONCE(stacks->surplus, batch->next_batch);
+	batch = take_due(stacks);
 	uf_spin_unlock(&stacks->lock);
 	uf_leave(t);
 	release(stacks, batch);

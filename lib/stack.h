@@ -108,7 +108,7 @@ static inline bool uf_stacks_due(struct uf_thread *t, struct uf_runtime *rt)
 {
 	struct uf_stack_cache *cache = uf_stack_cache(t, rt);
 
-	return unlikely(READ_ONCE(rt->stacks.surplus)) ||
+	return unlikely(READ_ONCE(rt->stacks.due)) ||
 	       (cache && unlikely(!cache->armed) &&
 		uf_stacks_pooled(rt, uf_server(t)));
 }

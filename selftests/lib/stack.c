@@ -396,25 +396,33 @@ TEST(idle_memory_is_returned)
 	EXPECT_EQ(0, uf_runtime_destroy(rt));
 }
 
-/* Without any wait, the stacks kept warm are bounded. */
-TEST(warm_stacks_are_bounded)
+/*
+ * What was needed within a second stays, however much it is. On a machine that takes
+ * longer for this, try again.
+ */
+TEST(warm_stacks_are_kept)
 {
-	struct parked parked = { 0 };
 	struct joining joining = { 0, ARRAY_SIZE(fibers) };
 	struct uf_runtime *rt;
 	struct uf_fiber *fiber;
+	uint64_t start;
+	int resident;
 
-	if (LIB_TEST_TSAN)
-		SKIP(return,
-			   "ThreadSanitizer maps memory of its own where stacks were");
-	CREATE_RUNTIME(&rt, 1);
-	create_used(_metadata, rt, &parked, ARRAY_SIZE(fibers), 0);
-	EXPECT_EQ(ARRAY_SIZE(fibers), count_resident(ARRAY_SIZE(fibers)));
-	release_all(&parked, ARRAY_SIZE(fibers));
-	ASSERT_EQ(0, uf_create(rt, &fiber, NULL, join_from_fiber, &joining));
-	JOIN(fiber);
-	EXPECT_GT(1024 + 128, count_resident(ARRAY_SIZE(fibers)));
-	EXPECT_EQ(0, uf_runtime_destroy(rt));
+	do {
+		struct parked parked = { 0 };
+
+		CREATE_RUNTIME(&rt, 1);
+		create_used(_metadata, rt, &parked, ARRAY_SIZE(fibers), 0);
+		release_all(&parked, ARRAY_SIZE(fibers));
+		start = uf_now();
+		ASSERT_EQ(0, uf_create(rt, &fiber, NULL, join_from_fiber,
+				       &joining));
+		JOIN(fiber);
+		resident = count_resident(ARRAY_SIZE(fibers));
+		start = uf_now() - start;
+		EXPECT_EQ(0, uf_runtime_destroy(rt));
+	} while (start > 900000000);
+	EXPECT_EQ(ARRAY_SIZE(fibers), resident);
 }
 
 TEST(large_stacks_are_unmapped)
