@@ -109,21 +109,6 @@ static long do_exit_thread(long *args)
 	return -1;
 }
 
-static bool is_gone(void *arg)
-{
-	struct uf_thread *t = arg;
-	struct ufiber_query q;
-
-	return uf_query(t->dom, t->id, UFIBER_NONE, &q) == -ESRCH;
-}
-
-#define ASSERT_GONE(t)							\
-	do {								\
-		ASSERT_TRUE(uf_await((t)->dom, is_gone, t, "a thread to be gone")); \
-		ASSERT_AGREES((t)->dom);				\
-		EXPECT_EQ(UFIBER_THREAD_FREE, (t)->dom->threads[(t)->id].state); \
-	} while (0)
-
 /* ----------------------------------------------------------- thread exit */
 
 TEST(exit_running)

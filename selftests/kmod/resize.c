@@ -386,6 +386,7 @@ TEST(retiring_ends)
 	d.threads[b.id].critical = 1;
 	EXPECT_EQ(0, uf_resize(&d, 1));
 	uf_join(&b);
+	ASSERT_GONE(&b);
 	ASSERT_AGREES(&d);
 	ASSERT_SERVER(&d, 1, OFFLINE, NONE);
 }

@@ -120,6 +120,7 @@ long uf_pin(pid_t tid, int cpu);
 
 /* What is seen. They wait; false, with all states printed, if it never comes. */
 bool uf_await_state(struct uf_thread *t, __u32 state, __u32 flags);
+bool uf_await_gone(struct uf_thread *t);
 bool uf_await_sleep(struct uf_thread *t, long nr);	/* in that system call */
 bool uf_await_proc(pid_t pid, pid_t tid, char state);	/* as in /proc/.../stat */
 bool uf_await(struct uf_dom *d, bool (*cond)(void *arg), void *arg, const char *what);

@@ -459,6 +459,20 @@ bool uf_await_state(struct uf_thread *t, __u32 state, __u32 flags)
 	return uf_await(t->dom, uf_state_cond, &w, what) && uf_agrees(t->dom);
 }
 
+static bool is_gone(void *arg)
+{
+	struct uf_thread *t = arg;
+	struct ufiber_query q;
+
+	return uf_query(t->dom, t->id, UFIBER_NONE, &q) == -ESRCH;
+}
+
+bool uf_await_gone(struct uf_thread *t)
+{
+	return uf_await(t->dom, is_gone, t, "a thread to be gone") &&
+	       uf_agrees(t->dom);
+}
+
 struct uf_turns_wanted {
 	struct uf_thread *t;
 	unsigned long from;

@@ -110,6 +110,13 @@
 #define ASSERT_STATE(t, state, flags) \
 	ASSERT_TRUE(uf_await_state(t, UFIBER_THREAD_##state, flags))
 
+/* The module has seen it exit, which can be after it has been joined. */
+#define ASSERT_GONE(t)							\
+	do {								\
+		ASSERT_TRUE(uf_await_gone(t));				\
+		EXPECT_EQ(UFIBER_THREAD_FREE, (t)->dom->threads[(t)->id].state); \
+	} while (0)
+
 /* All that the module says of the domain, by QUERY and by memory, agrees. */
 #define ASSERT_AGREES(d) \
 	ASSERT_TRUE(uf_agrees(d))
