@@ -19,24 +19,32 @@ static unsigned int clamp_count(size_t count)
 }
 
 /*
- * Begin a call: enter the critical section and get an entry to fill, with room
- * behind it for the timeout, as linked entries must be submitted together.
+ * An entry to fill, with room behind it for the timeout, as linked entries must be
+ * submitted together.
+ */
+static struct io_uring_sqe *get_entry(struct uf_thread **t, struct uf_io *io)
+{
+	unsigned int n = io->deadline == UF_FOREVER ? 1 : 2;
+
+	while (unlikely(!uf_ring_reserve(*t, uf_server(*t), n)))
+		*t = uf_requeue(*t);
+	io->pending = n;
+	return io_uring_get_sqe(&uf_server(*t)->ring);
+}
+
+/*
+ * Begin a call: enter the critical section and get an entry.
  * Returns NULL, outside the critical section, if the caller is not a fiber.
  */
 static struct io_uring_sqe *io_begin(struct uf_io *io, uint64_t deadline)
 {
 	struct uf_thread *t = uf_enter();
-	unsigned int n;
 
 	if (!t)
 		return NULL;
 	io->deadline = uf_deadline(t->current, deadline);
-	n = io->deadline == UF_FOREVER ? 1 : 2;
-	while (unlikely(!uf_ring_reserve(t, uf_server(t), n)))
-		t = uf_requeue(t);
 	io->fiber = t->current;
-	io->pending = n;
-	return io_uring_get_sqe(&uf_server(t)->ring);
+	return get_entry(&t, io);
 }
 
 static void link_timeout(struct uf_io *io, struct io_uring *ring)
@@ -73,18 +81,25 @@ static void list_io(struct uf_io *io, struct uf_server *s)
 	s->ios = io;
 }
 
-/* Finish a call whose entry has been filled. */
-static int io_wait(struct uf_io *io, struct io_uring_sqe *sqe)
+/*
+ * The kernel has given it up before it began, and nobody asked for that: it could
+ * not start a worker for it, as it happens while signals come in one after the
+ * other; or the thread that submitted it has ended.
+ */
+static bool was_dropped(const struct uf_io *io)
 {
-	struct uf_thread *t = uf_thread_self();
+	return io->res == -ECANCELED && !io->cancelling &&
+	       (io->deadline == UF_FOREVER || io->timer_res == -ECANCELED);
+}
+
+/* The entry has been filled: park until the request has completed. */
+static struct uf_thread *io_park(struct uf_thread *t, struct uf_io *io)
+{
 	struct uf_server *s = uf_server(t);
 	struct uf_fiber *self = io->fiber;
 
-	io_uring_sqe_set_data(sqe, io);
-	if (io->deadline != UF_FOREVER) {
-		sqe->flags |= IOSQE_IO_LINK;
+	if (io->deadline != UF_FOREVER)
 		link_timeout(io, &s->ring);
-	}
 	list_io(io, s);
 	WRITE_ONCE(self->io_server, s - t->rt->servers);
 	WRITE_ONCE(self->wait.state, UF_WAIT_IO);
@@ -92,6 +107,25 @@ static int io_wait(struct uf_io *io, struct io_uring_sqe *sqe)
 		WRITE_ONCE(s->cancel_ios, 1);
 	t = uf_park(t);
 	WRITE_ONCE(self->wait.state, UF_WAIT_NONE);
+	return t;
+}
+
+/* Finish a call whose entry has been filled. */
+static int io_wait(struct uf_io *io, struct io_uring_sqe *sqe)
+{
+	struct io_uring_sqe request;
+	struct uf_thread *t;
+
+	io_uring_sqe_set_data(sqe, io);
+	if (io->deadline != UF_FOREVER)
+		sqe->flags |= IOSQE_IO_LINK;
+	request = *sqe;
+	t = io_park(uf_thread_self(), io);
+	while (unlikely(was_dropped(io))) {
+		sqe = get_entry(&t, io);
+		*sqe = request;
+		t = io_park(t, io);
+	}
 	uf_leave(t);
 	return result(io);
 }
