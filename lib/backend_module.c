@@ -11,9 +11,6 @@
 
 #include "internal.h"
 
-/* At first beside the servers' threads: the next two blocks find a standby. */
-#define UF_SPARE_THREADS 2
-
 static int module_open(struct uf_runtime *rt)
 {
 	int error;
@@ -110,13 +107,6 @@ static int module_setup(struct uf_runtime *rt)
 	return error ? error : module_set_quantum(rt);
 }
 
-static unsigned int module_nr_threads(const struct uf_runtime *rt)
-{
-	unsigned int n = rt->nr_active + UF_SPARE_THREADS;
-
-	return n < rt->max_threads ? n : rt->max_threads;
-}
-
 /* The new ones go to standby threads. */
 static int module_grow(struct uf_runtime *rt, unsigned int n)
 {
@@ -210,7 +200,7 @@ const struct uf_backend uf_backend_module = {
 	.name = "module",
 	.setup = module_setup,
 	.teardown = module_teardown,
-	.nr_threads = module_nr_threads,
+	.nr_threads = uf_threads_with_spares,
 	.grow = module_grow,
 	.attach = module_attach,
 	.detach = module_detach,

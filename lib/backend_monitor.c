@@ -11,9 +11,6 @@
 #include "membarrier.h"
 #include "monitor.h"
 
-/* At first beside the servers' threads: the next two blocks find a standby. */
-#define UF_SPARE_THREADS 2
-
 static int alloc_shared(struct uf_runtime *rt)
 {
 	unsigned int i;
@@ -128,13 +125,6 @@ static void monitor_teardown(struct uf_runtime *rt)
 	rt->shared_domain = NULL;
 }
 
-static unsigned int monitor_nr_threads(const struct uf_runtime *rt)
-{
-	unsigned int n = rt->nr_active + UF_SPARE_THREADS;
-
-	return n < rt->max_threads ? n : rt->max_threads;
-}
-
 /*
  * A thread that has no perf event (its ring has no room in RLIMIT_MEMLOCK, say)
  * is watched through /proc; one that has no descriptor for that either serves
@@ -165,7 +155,7 @@ const struct uf_backend uf_backend_monitor = {
 	.name = "monitor",
 	.setup = monitor_setup,
 	.teardown = monitor_teardown,
-	.nr_threads = monitor_nr_threads,
+	.nr_threads = uf_threads_with_spares,
 	.grow = uf_monitor_grow,
 	.attach = monitor_attach,
 	.detach = uf_monitor_leave,

@@ -146,9 +146,13 @@ static bool any_asleep(struct uf_runtime *rt)
  * @t: the calling thread if it holds a server of @rt, in the critical section;
  *	else NULL.
  * @near: the server to try first.
+ *
+ * Who holds the only server there is has nobody to wake.
  */
 void uf_kick(struct uf_runtime *rt, struct uf_thread *t, struct uf_server *near)
 {
+	if (t && rt->nr_servers == 1)
+		return;
 	smp_mb(); /* W2 */
 	while (unlikely(READ_ONCE(rt->nr_asleep))) {
 		if (cmpxchg(&rt->searching, 0, 1))
@@ -227,10 +231,10 @@ bool uf_others_wait(struct uf_runtime *rt)
 
 /**
  * uf_recall - end the sleep of a thread that was robbed of the caller's server
- *
- * Or find that the server is in use again.
  * @t: the calling thread, in the critical section.
  * @s: the server that it holds.
+ *
+ * Or find that the server is in use again.
  */
 void uf_recall(struct uf_thread *t, struct uf_server *s)
 {

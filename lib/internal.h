@@ -660,6 +660,7 @@ static inline bool uf_is_parents(const struct uf_runtime *rt)
 
 /* thread.c */
 void uf_thread_forget(void);
+unsigned int uf_threads_with_spares(const struct uf_runtime *rt);
 int uf_threads_start(struct uf_runtime *rt);
 void uf_threads_stop(struct uf_runtime *rt);
 void uf_threads_end(struct uf_runtime *rt);

@@ -317,7 +317,7 @@ static inline bool others_may_run(const struct uf_fiber *fiber)
  * as two do that take turns, and who creates one and joins it; and to wake another
  * server in vain costs it dear. So each time that one came and found nothing it is
  * woken only after twice as many fibers as before, and from the first again when
- * one was stolen here. What waits nevertheless is found by those that look around
+ * one was stolen here or any server has come into use. What waits nevertheless is found by those that look around
  * now and then, see idle.c.
  */
 static inline void call_help(struct uf_thread *t, struct uf_server *s, bool lone)
@@ -395,8 +395,7 @@ void uf_ready(struct uf_thread *t, struct uf_fiber *fiber, enum uf_why why)
 void uf_leave_kick(struct uf_thread *t)
 {
 	t->kick = false;
-	if (t->rt->nr_servers > 1)
-		uf_kick(t->rt, t, uf_server(t));
+	uf_kick(t->rt, t, uf_server(t));
 }
 
 /*

@@ -65,23 +65,31 @@ static void add_batch(struct uf_stack_pool *pool, struct uf_fiber *batch)
 	WRITE_ONCE(pool->nr, pool->nr + 1);
 }
 
-/* The one that came last, or NULL. The lock is held. */
-static struct uf_fiber *take_batch(struct uf_stack_pool *pool)
+/* The lock is held. */
+static void remove_batch(struct uf_stack_pool *pool, struct uf_fiber *batch)
 {
-	struct uf_fiber *batch = pool->newest;
-
-	if (!batch)
-		return NULL;
-	pool->newest = batch->next_batch;
-	if (pool->newest)
-		pool->newest->prev_batch = NULL;
+	if (batch->prev_batch)
+		batch->prev_batch->next_batch = batch->next_batch;
 	else
-		pool->oldest = NULL;
+		pool->newest = batch->next_batch;
+	if (batch->next_batch)
+		batch->next_batch->prev_batch = batch->prev_batch;
+	else
+		pool->oldest = batch->prev_batch;
 	WRITE_ONCE(pool->nr, pool->nr - 1);
 	if (pool->low > pool->nr)
 		pool->low = pool->nr;
 	if (pool->idle > pool->nr)
 		pool->idle = pool->nr;
+}
+
+/* The one that came last, or NULL. The lock is held. */
+static struct uf_fiber *take_batch(struct uf_stack_pool *pool)
+{
+	struct uf_fiber *batch = pool->newest;
+
+	if (batch)
+		remove_batch(pool, batch);
 	return batch;
 }
 
@@ -92,15 +100,8 @@ static struct uf_fiber *take_idle(struct uf_stack_pool *pool)
 
 	if (!pool->idle)
 		return NULL;
-	pool->oldest = batch->prev_batch;
-	if (pool->oldest)
-		pool->oldest->next_batch = NULL;
-	else
-		pool->newest = NULL;
-	WRITE_ONCE(pool->nr, pool->nr - 1);
 	pool->idle--;
-	if (pool->low > pool->nr)
-		pool->low = pool->nr;
+	remove_batch(pool, batch);
 	return batch;
 }
 

@@ -10,6 +10,9 @@
 /* A base context runs the scheduler and signal handlers; fibers have their own. */
 #define UF_THREAD_STACK (128 * 1024 + UF_SIGNAL_STACK)
 
+/* At first beside the servers' threads: the next two blocks find a standby. */
+#define UF_SPARE_THREADS 2
+
 /* After a failure to start a thread, how long not to try again. */
 #define UF_SPAWN_PAUSE_NS 10000000
 
@@ -32,6 +35,16 @@ static void started(struct uf_runtime *rt, unsigned int n)
 		return;
 	smp_store_release(&rt->spawning, 0);
 	uf_futex_wake(&rt->starting);
+}
+
+/* The starter is done, and waits for the others. */
+static void await_started(struct uf_runtime *rt)
+{
+	uint32_t left;
+
+	started(rt, 1);
+	while ((left = smp_load_acquire(&rt->starting)))
+		uf_futex_wait(&rt->starting, left);
 }
 
 /* Nobody serves before the caller of uf_runtime_serve(), if there shall be one. */
@@ -154,6 +167,17 @@ bool uf_spawn_standby(struct uf_thread *t)
 }
 
 /**
+ * uf_threads_with_spares - threads to start with where a server can be taken over
+ * @rt: the runtime.
+ */
+unsigned int uf_threads_with_spares(const struct uf_runtime *rt)
+{
+	unsigned int n = rt->nr_active + UF_SPARE_THREADS;
+
+	return n < rt->max_threads ? n : rt->max_threads;
+}
+
+/**
  * uf_threads_start - start a runtime's first threads and wait for them
  * @rt: the runtime.
  *
@@ -163,7 +187,6 @@ int uf_threads_start(struct uf_runtime *rt)
 {
 	unsigned int n = rt->backend->nr_threads(rt) - rt->caller_serves;
 	unsigned int i;
-	uint32_t left;
 	int error;
 
 	if (rt->caller_serves)
@@ -181,9 +204,7 @@ int uf_threads_start(struct uf_runtime *rt)
 			       "cannot start thread %u of %u: %s; see ulimit -u, the cgroup's pids.max, kernel.threads-max",
 			       i + 1, n, strerrordesc_np(-error));
 	}
-	started(rt, 1);
-	while ((left = smp_load_acquire(&rt->starting)))
-		uf_futex_wait(&rt->starting, left);
+	await_started(rt);
 	error = READ_ONCE(rt->start_error);
 	if (error)
 		return uf_fail(error, "a thread cannot join the runtime: %s",
@@ -199,7 +220,6 @@ int uf_threads_start(struct uf_runtime *rt)
  */
 int uf_threads_add(struct uf_runtime *rt, unsigned int n)
 {
-	uint32_t left;
 	int error = 0;
 
 	for (; n && !error; n--) {
@@ -209,9 +229,7 @@ int uf_threads_add(struct uf_runtime *rt, unsigned int n)
 		error = spawn(rt);
 		if (error)
 			started(rt, 1);
-		started(rt, 1);
-		while ((left = smp_load_acquire(&rt->starting)))
-			uf_futex_wait(&rt->starting, left);
+		await_started(rt);
 	}
 	return error;
 }

@@ -100,7 +100,7 @@ struct uf_waitq uf_waitq_claim_all(struct uf_waitq *queue, int error)
 	return claimed;
 }
 
-/* For a cancel, which may claim it at once, and set the error. */
+/* Released to a cancel, which may claim it at once, and set the error. */
 static struct uf_wait *begin(struct uf_thread *t, struct uf_wait *own,
 			     enum uf_wait_state state)
 {
@@ -108,6 +108,7 @@ static struct uf_wait *begin(struct uf_thread *t, struct uf_wait *own,
 
 	wait->fiber = t ? t->current : NULL;
 	wait->error = 0;
+	WRITE_ONCE(wait->claimed, 0);
 	smp_store_release(&wait->state, state);
 	return wait;
 }
@@ -128,17 +129,6 @@ struct uf_wait *uf_wait_begin(struct uf_thread *t, struct uf_wait *own)
 }
 
 /* One object is all that the caller waits for, if a cancel does not end it. */
-static struct uf_wait *begin_alone(struct uf_thread *t)
-{
-	struct uf_wait *wait = &t->current->wait;
-
-	wait->fiber = t->current;
-	wait->error = 0;
-	WRITE_ONCE(wait->claimed, 0);
-	smp_store_release(&wait->state, UF_WAITING_ALONE);
-	return wait;
-}
-
 static inline bool is_alone(struct uf_thread *t, uint64_t deadline)
 {
 	return t && deadline == UF_FOREVER && !t->current->shields &&
@@ -260,8 +250,9 @@ int uf_wait_on(struct uf_thread **t, uint32_t *guard, struct uf_waitq *queue,
 		uf_spin_unlock(guard);
 		return -ETIMEDOUT;
 	}
-	waiter->wait = is_alone(*t, deadline) ? begin_alone(*t) :
-						uf_wait_begin(*t, &own);
+	waiter->wait = is_alone(*t, deadline) ?
+			       begin(*t, &own, UF_WAITING_ALONE) :
+			       uf_wait_begin(*t, &own);
 	uf_waitq_add(queue, waiter);
 	uf_spin_unlock(guard);
 	error = uf_wait_end(t, waiter->wait, deadline);

@@ -43,6 +43,7 @@
 enum uf_wait_state {
 	UF_WAIT_NONE,
 	UF_WAIT_IO, /* for a request of the ring: nobody else may end it */
+	/* These three can be claimed. */
 	UF_WAITING,
 	UF_WAITING_ALONE, /* nothing but one object and a cancel can end it */
 	UF_WAITING_SHIELDED, /* no cancel may end it */

@@ -180,7 +180,7 @@ inline set_error(error)
 #define is_alone	(!claimed_before && !shielded && !load(CANCELLED))
 #endif
 
-/* uf_wait_begin(), uf_wait_begin_claimed(), begin_alone() */
+/* uf_wait_begin(), uf_wait_begin_claimed() */
 inline begin()
 {
 	d_step {
