@@ -6,7 +6,6 @@
  */
 #include "deny.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <liburing.h>
 #include <pthread.h>
@@ -127,17 +126,6 @@ WRAP(int, eventfd, (unsigned int count, int flags))
 }
 
 /* ------------------------------------------------------------------ the work */
-
-static int count_entries(const char *path)
-{
-	DIR *dir = opendir(path);
-	int n = 0;
-
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
 
 static void *double_it(void *arg)
 {

@@ -129,17 +129,24 @@ static void *fork_and_misuse(void *arg)
 	return (void *)(intptr_t)wait_for(p->metadata, child);
 }
 
-TEST(from_a_fiber)
+/* A fiber that forks, and returns NULL if its child was content. */
+static void fork_in_fiber(struct __test_metadata *_metadata,
+			  void *(*start)(void *))
 {
 	struct uf_fiber *fiber;
 	struct parent p;
 	void *status;
 
 	init_parent(&p, _metadata, 2);
-	ASSERT_EQ(0, uf_create(p.rt, &fiber, NULL, fork_and_misuse, &p));
+	ASSERT_EQ(0, uf_create(p.rt, &fiber, NULL, start, &p));
 	ASSERT_EQ(0, uf_join(fiber, &status));
 	EXPECT_EQ(NULL, status);
 	end_parent(&p);
+}
+
+TEST(from_a_fiber)
+{
+	fork_in_fiber(_metadata, fork_and_misuse);
 }
 
 static void *churn(void *arg)
@@ -268,15 +275,7 @@ static void *fork_and_exec(void *arg)
 
 TEST(exec)
 {
-	struct uf_fiber *fiber;
-	struct parent p;
-	void *status;
-
-	init_parent(&p, _metadata, 2);
-	ASSERT_EQ(0, uf_create(p.rt, &fiber, NULL, fork_and_exec, &p));
-	ASSERT_EQ(0, uf_join(fiber, &status));
-	EXPECT_EQ(NULL, status);
-	end_parent(&p);
+	fork_in_fiber(_metadata, fork_and_exec);
 }
 
 TEST_HARNESS_MAIN

@@ -11,6 +11,7 @@
 #define LIB_TEST_H
 
 #include <kselftest_harness.h>
+#include <dirent.h>
 #include <ufiber.h>
 #include <stdatomic.h>
 #include <unistd.h>
@@ -128,5 +129,17 @@ const char *__tsan_default_options(void)
 	return "handle_segv=0:handle_sigbus=0:handle_abort=0";
 }
 /* clang-format on */
+
+/* How many, with "." and "..": of a thread's or process's files in /proc, say. */
+static inline int count_entries(const char *path)
+{
+	DIR *dir = opendir(path);
+	int n = 0;
+
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
 
 #endif /* LIB_TEST_H */

@@ -2,7 +2,6 @@
 /* Runtimes: configuration, errors and their texts, several, their end. */
 #include "lib_test.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
@@ -218,17 +217,6 @@ TEST(destroy_waits)
 		ASSERT_EQ(0, uf_create(rt, &fiber, NULL, work, &done));
 	EXPECT_EQ(0, uf_runtime_destroy(rt));
 	EXPECT_EQ(50, done);
-}
-
-static int count_entries(const char *path)
-{
-	DIR *dir = opendir(path);
-	int n = 0;
-
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
 }
 
 TEST(nothing_is_left)
