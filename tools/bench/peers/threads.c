@@ -106,24 +106,7 @@ static long get(struct slot *slot)
 	return value;
 }
 
-static void *echo(void *unused)
-{
-	(void)unused;
-	for (;;)
-		put(&back, get(&there));
-	return NULL;
-}
-
-static void hand_off_batch(void *unused, long times)
-{
-	long i;
-
-	(void)unused;
-	for (i = 0; i < times; i++) {
-		put(&there, i);
-		get(&back);
-	}
-}
+#include "hand_off.h"
 
 static void run_channel_two(const char *work, long n)
 {
