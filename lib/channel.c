@@ -43,19 +43,15 @@ static inline void get(struct uf_channel *channel, void *value)
 	channel->length--;
 }
 
-static inline struct uf_waiter *claim(struct uf_waitq *queue)
-{
-	return uf_waitq_empty(queue) ? NULL : uf_waitq_claim(queue);
-}
-
-static inline int try_send(struct uf_channel *channel, const void *value,
-			   struct uf_waiter **partner)
+static inline __attribute__((always_inline)) int
+try_send(struct uf_channel *channel, const void *value,
+	 struct uf_waiter **partner)
 {
 	struct uf_waiter *receiver;
 
 	if (unlikely(channel->closed))
 		return -EPIPE;
-	receiver = claim(&channel->receivers);
+	receiver = uf_waitq_claim(&channel->receivers);
 	*partner = receiver;
 	if (receiver)
 		copy(receiver->data, value, channel->size);
@@ -66,10 +62,10 @@ static inline int try_send(struct uf_channel *channel, const void *value,
 	return 0;
 }
 
-static inline int try_receive(struct uf_channel *channel, void *value,
-			      struct uf_waiter **partner)
+static inline __attribute__((always_inline)) int
+try_receive(struct uf_channel *channel, void *value, struct uf_waiter **partner)
 {
-	struct uf_waiter *sender = claim(&channel->senders);
+	struct uf_waiter *sender = uf_waitq_claim(&channel->senders);
 
 	*partner = sender;
 	if (channel->length) {
@@ -111,9 +107,10 @@ static inline int finish(struct uf_thread *t, struct uf_channel *channel,
 static int wait_in(struct uf_thread *t, struct uf_channel *channel,
 		   struct uf_waitq *queue, void *value, uint64_t deadline)
 {
-	struct uf_waiter waiter = { .data = value };
+	struct uf_waiter waiter;
 	int error;
 
+	waiter.data = value;
 	error = uf_wait_on(&t, &channel->guard, queue, &waiter, deadline);
 	uf_leave(t);
 	return error;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "park.h"
 #include "stack.h"
 #include "wait.h"
 

@@ -63,6 +63,9 @@
 /* How long to sleep at most while others are awake. */
 #define UF_LOOK_MAX_NS 64000000U
 
+/* Lone fibers made ready between two looks whether all are awake. */
+#define UF_SKIP_AWAKE 64
+
 static uint32_t *owner_word(struct uf_runtime *rt, struct uf_server *s)
 {
 	return &rt->shared_servers[s - rt->servers].owner;
@@ -140,20 +143,13 @@ static bool any_asleep(struct uf_runtime *rt)
 	return false;
 }
 
-/**
- * uf_kick - wake an idle server, if there is one, for fibers just made ready
- * @rt: their runtime.
- * @t: the calling thread if it holds a server of @rt, in the critical section;
- *	else NULL.
- * @near: the server to try first.
- *
- * Who holds the only server there is has nobody to wake.
- */
-void uf_kick(struct uf_runtime *rt, struct uf_thread *t, struct uf_server *near)
+/* The part of uf_kick() that there is to do. */
+void uf_kick_others(struct uf_runtime *rt, struct uf_thread *t,
+		    struct uf_server *near)
 {
-	if (t && rt->nr_servers == 1)
-		return;
 	smp_mb(); /* W2 */
+	if (t && !READ_ONCE(rt->nr_asleep))
+		WRITE_ONCE(uf_server(t)->skip, UF_SKIP_AWAKE);
 	while (unlikely(READ_ONCE(rt->nr_asleep))) {
 		if (cmpxchg(&rt->searching, 0, 1))
 			return;
@@ -249,6 +245,23 @@ void uf_recall(struct uf_thread *t, struct uf_server *s)
 	comes_into_use(t);
 }
 
+/*
+ * Those who found all awake shall look again. One may miss that who has just done so;
+ * what it leaves waiting is found by looking around, as it is awake itself.
+ */
+static void end_skips(struct uf_runtime *rt)
+{
+	unsigned int i;
+
+	for (i = 0; i < rt->nr_servers; i++) {
+		struct uf_server *s = &rt->servers[i];
+		uint32_t backoff = READ_ONCE(s->backoff);
+
+		if (READ_ONCE(s->skip) > backoff)
+			WRITE_ONCE(s->skip, backoff);
+	}
+}
+
 /* S1. Returns false if the credit was found instead. */
 static bool announce(struct uf_thread *t, struct uf_server *s)
 {
@@ -259,6 +272,7 @@ static bool announce(struct uf_thread *t, struct uf_server *s)
 	if (old == UF_ASLEEP)
 		fetch_add(&t->rt->nr_asleep, -1);
 	t->searching = old == UF_WOKEN;
+	end_skips(t->rt);
 	return !t->searching;
 }
 

@@ -13,7 +13,8 @@ unsigned int uf_inbox_steal(struct uf_server *victim, struct uf_server *s);
 
 static inline bool uf_inbox_has_some(const struct uf_server *s)
 {
-	return READ_ONCE(s->inbox) || READ_ONCE(s->pinned_inbox);
+	return (uintptr_t)READ_ONCE(s->inbox) |
+	       (uintptr_t)READ_ONCE(s->pinned_inbox);
 }
 
 /* The holder's way: all into the run queue. */

@@ -448,6 +448,7 @@ typedef void uf_after_fn(struct uf_thread *t, struct uf_fiber *prev);
  * @current: the fiber that it runs, NULL in its base context (T).
  * @blocks: its count of blocks when a policy was told last (T).
  * @kick: fibers were made ready in this critical section (T).
+ * @chores: who runs next is to see to the ring and the timers (T).
  * @slept: its server has come into use since it ran a fiber last (T).
  * @searching: it holds the runtime's credit to search for work (T).
  * @number: its own, from 1 (C).
@@ -464,6 +465,7 @@ struct uf_thread {
 	struct uf_fiber *current;
 	uint64_t blocks;
 	bool kick;
+	bool chores;
 	bool slept;
 	bool searching;
 	uint32_t number;
@@ -685,12 +687,29 @@ static inline struct uf_thread *uf_thread_self(void)
 /* idle.c */
 bool uf_idle(struct uf_thread *t);
 bool uf_others_wait(struct uf_runtime *rt);
-void uf_kick(struct uf_runtime *rt, struct uf_thread *t, struct uf_server *near);
+void uf_kick_others(struct uf_runtime *rt, struct uf_thread *t,
+		    struct uf_server *near);
 void uf_wake(struct uf_runtime *rt, struct uf_thread *t, struct uf_server *s);
 void uf_recall(struct uf_thread *t, struct uf_server *s);
 void uf_search_end(struct uf_runtime *rt, struct uf_thread *t);
 void uf_retire(struct uf_server *s);
 void uf_idle_retired(struct uf_thread *t, struct uf_server *s);
+
+/**
+ * uf_kick - wake an idle server, if there is one, for fibers just made ready
+ * @rt: their runtime.
+ * @t: the calling thread if it holds a server of @rt, in the critical section;
+ *	else NULL.
+ * @near: the server to try first.
+ *
+ * Who holds the only server there is has nobody to wake.
+ */
+static inline void uf_kick(struct uf_runtime *rt, struct uf_thread *t,
+			   struct uf_server *near)
+{
+	if (!t || rt->nr_servers > 1)
+		uf_kick_others(rt, t, near);
+}
 
 /* sched.c */
 void uf_leave_kick(struct uf_thread *t);
@@ -699,7 +718,6 @@ struct uf_thread *uf_park(struct uf_thread *t);
 void uf_park_last(struct uf_thread *t);
 struct uf_thread *uf_requeue(struct uf_thread *t);
 void uf_move(struct uf_thread *t, struct uf_fiber *fiber);
-void uf_arrive(struct uf_thread *t);
 void uf_serve(struct uf_thread *t);
 
 /* resize.c */

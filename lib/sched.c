@@ -4,13 +4,9 @@
  * server's queue; to the thread's base context only when there is none, or when
  * something else than running a fiber is to be done.
  */
-#include "inbox.h"
 #include "io.h"
-#include "runq.h"
+#include "park.h"
 #include "stack.h"
-
-/* Fibers run between two looks at the ring and the timers. */
-#define UF_CHORES_EVERY 32
 
 /* Most fibers in a row that another server is not woken for. */
 #define UF_BACKOFF_MAX 1023
@@ -27,61 +23,12 @@ static void do_chores(struct uf_thread *t, struct uf_server *s)
 	uf_ring_reap(t, s);
 }
 
-static inline struct uf_thread *switch_context(struct uf_thread *t,
-					       struct uf_context *from,
-					       struct uf_context *to)
+/* Each UF_CHORES_EVERY-th switch. */
+void uf_chores_are_due(struct uf_thread *t)
 {
-	uf_san_leave(&from->san, &to->san);
-	t = uf_arch_switch_inline(&from->sp, to->sp, t);
-	uf_san_arrive(&from->san);
-	return t;
-}
+	struct uf_server *s = uf_server(t);
 
-/*
- * Who parks makes itself findable first, so it can be woken before it has been
- * switched away from and its registers are saved. Until then it is marked, and
- * who wakes it waits:
- *
- *	who runs next after it (finish_switch)	who wakes it (uf_ready)
- *	its registers have been saved		wait until on_cpu is 0 (acquire)
- *	on_cpu = 0 (release)			put it in a queue, for all
- *
- * That is short, as who is about to park wakes nobody meanwhile; and there is no
- * deadlock, for the same reason. A fiber that yields stands in its queue so
- * marked; thieves leave it there. (As p->on_cpu in the kernel's scheduler.)
- * Its end, or that it moves to another server, is told after that, too.
- */
-static __attribute__((noinline)) void do_after(struct uf_thread *t,
-					       struct uf_fiber *prev)
-{
-	uf_after_fn *after = t->after;
-
-	t->after = NULL;
-	after(t, prev);
-}
-
-static inline void finish_switch(struct uf_thread *t)
-{
-	struct uf_fiber *prev = t->prev;
-
-	if (unlikely(!prev))
-		return;
-	smp_store_release(&prev->on_cpu, 0);
-	if (unlikely(t->after))
-		do_after(t, prev);
-}
-
-/* What a fiber that has just been switched to owes the one before. */
-void uf_arrive(struct uf_thread *t)
-{
-	struct uf_server *s;
-
-	finish_switch(t);
-	uf_fpenv_arrive(t, t->current);
-	s = uf_server(t);
-	uf_count(s->switches);
-	if (likely(s->switches % UF_CHORES_EVERY))
-		return;
+	t->chores = false;
 	do_chores(t, s);
 	if (unlikely(t->rt->quantum))
 		uf_count(t->rt->shared_servers[s - t->rt->servers].dispatches);
@@ -89,57 +36,19 @@ void uf_arrive(struct uf_thread *t)
 		uf_policy_tick(t->rt, s);
 }
 
-/* Something that only the base context does: offer the server, call back. */
-static inline bool base_is_needed(const struct uf_thread *t,
-				  const struct uf_server *s)
+/* For a fiber that parks. */
+struct uf_fiber *uf_take_by_policy(struct uf_thread *t, struct uf_server *s)
 {
-	return READ_ONCE(t->rt->shared_domain->nr_runnable) ||
-	       READ_ONCE(s->sleep) != UF_AWAKE;
+	uf_policy_parks(t, s);
+	return uf_base_is_needed(t, s) ? NULL : uf_policy_pick(t, s);
 }
 
-/* Switch from the calling fiber to @next, or to the base context if NULL. */
-static inline struct uf_thread *switch_to(struct uf_thread *t,
-					  struct uf_fiber *next)
+void uf_do_after(struct uf_thread *t, struct uf_fiber *prev)
 {
-	struct uf_fiber *self = t->current;
-	struct uf_context *to = &t->base;
+	uf_after_fn *after = t->after;
 
-	uf_fpenv_leave(t, self);
-	t->prev = self;
-	t->current = next;
-	if (likely(next)) {
-		WRITE_ONCE(next->on_cpu, t->number);
-		to = &next->ctx;
-	}
-	t = switch_context(t, &self->ctx, to);
-	uf_arrive(t);
-	return t;
-}
-
-/* The next fiber of this server, or NULL. */
-static inline struct uf_fiber *take(struct uf_thread *t, struct uf_server *s)
-{
-	struct uf_fiber *fiber;
-
-	if (unlikely(t->rt->policy))
-		return uf_policy_pick(t, s);
-	uf_inbox_empty(s);
-	uf_bias_lock(&s->runq.lock);
-	fiber = uf_runq_take(&s->runq);
-	uf_bias_unlock(&s->runq.lock);
-	return fiber;
-}
-
-static inline struct uf_thread *park(struct uf_thread *t)
-{
-	struct uf_server *s = uf_server(t);
-	struct uf_fiber *next = NULL;
-
-	if (unlikely(t->rt->policy))
-		uf_policy_parks(t, s);
-	if (likely(!base_is_needed(t, s)))
-		next = take(t, s);
-	return switch_to(t, next);
+	t->after = NULL;
+	after(t, prev);
 }
 
 /**
@@ -153,13 +62,13 @@ static inline struct uf_thread *park(struct uf_thread *t)
  */
 struct uf_thread *uf_park(struct uf_thread *t)
 {
-	return park(t);
+	return uf_park_inline(t);
 }
 
 /* The same for a fiber's last time. It does not return. */
 void uf_park_last(struct uf_thread *t)
 {
-	park(t);
+	uf_park_inline(t);
 }
 
 /* Is the fiber pinned to another server? */
@@ -218,13 +127,13 @@ struct uf_thread *uf_requeue(struct uf_thread *t)
 		return uf_park(t);
 	}
 	uf_bias_lock(&q->lock);
-	if (likely(!base_is_needed(t, s)))
+	if (likely(!uf_base_is_needed(t, s)))
 		next = uf_runq_take(q);
 	/* About, for who fetches it ahead. */
 	t->current->ctx.sp = __builtin_frame_address(0);
 	uf_runq_append(q, t->current, uf_runq_class(t->current, false));
 	uf_bias_unlock(&q->lock);
-	return switch_to(t, next);
+	return uf_switch_to(t, s, next);
 }
 
 /* The same, and run @next, which is ready and in no queue. */
@@ -234,13 +143,13 @@ static struct uf_thread *requeue_for(struct uf_thread *t, struct uf_fiber *next)
 	struct uf_runq *q = &s->runq;
 
 	uf_bias_lock(&q->lock);
-	if (unlikely(base_is_needed(t, s))) {
+	if (unlikely(uf_base_is_needed(t, s))) {
 		uf_runq_set_next(q, next);
 		next = NULL;
 	}
 	uf_runq_append(q, t->current, uf_runq_class(t->current, false));
 	uf_bias_unlock(&q->lock);
-	return switch_to(t, next);
+	return uf_switch_to(t, s, next);
 }
 
 /* Get a fiber out of the queue that it is in, if it may run on @s. */
@@ -298,7 +207,8 @@ void uf_yield(void)
 	s = uf_server(t);
 	if (unlikely(!others_are_ready(t, s)))
 		do_chores(t, s);
-	if (others_are_ready(t, s) || base_is_needed(t, s) || is_misplaced(t, s))
+	if (others_are_ready(t, s) || uf_base_is_needed(t, s) ||
+	    is_misplaced(t, s))
 		t = uf_requeue(t);
 	uf_leave(t);
 }
@@ -317,8 +227,9 @@ static inline bool others_may_run(const struct uf_fiber *fiber)
  * as two do that take turns, and who creates one and joins it; and to wake another
  * server in vain costs it dear. So each time that one came and found nothing it is
  * woken only after twice as many fibers as before, and from the first again when
- * one was stolen here or any server has come into use. What waits nevertheless is found by those that look around
- * now and then, see idle.c.
+ * one was stolen here or any server has come into use. To look whether all are awake
+ * costs a full barrier, so if they are that is not done for each one either. What waits
+ * nevertheless is found by those that look around now and then, see idle.c.
  */
 static inline void call_help(struct uf_thread *t, struct uf_server *s, bool lone)
 {
@@ -360,6 +271,19 @@ static void make_ready(struct uf_thread *t, struct uf_server *s,
 		call_help(t, s, lone);
 }
 
+/* Not in the caller's own run queue. */
+static __attribute__((noinline)) void
+make_ready_elsewhere(struct uf_thread *t, struct uf_fiber *fiber,
+		     enum uf_why why)
+{
+	struct uf_runtime *rt = fiber->rt;
+
+	if (rt->policy)
+		uf_policy_ready(rt, t, fiber, why);
+	else
+		uf_inbox_put(rt, t && t->rt == rt ? t : NULL, fiber);
+}
+
 /**
  * uf_ready - let a parked fiber run
  * @t: the calling thread, in the critical section; NULL for a plain thread.
@@ -371,21 +295,18 @@ static void make_ready(struct uf_thread *t, struct uf_server *s,
  */
 void uf_ready(struct uf_thread *t, struct uf_fiber *fiber, enum uf_why why)
 {
+	struct uf_runtime *rt = fiber->rt;
 	struct uf_server *s;
 
 	if (unlikely(smp_load_acquire(&fiber->on_cpu)))
 		uf_spin_until_zero(&fiber->on_cpu);
-	if (unlikely(fiber->rt->policy)) {
-		uf_policy_ready(fiber->rt, t, fiber, why);
-		return;
-	}
-	if (unlikely(!t || t->rt != fiber->rt)) {
-		uf_inbox_put(fiber->rt, NULL, fiber);
+	if (unlikely(!t || t->rt != rt || rt->policy)) {
+		make_ready_elsewhere(t, fiber, why);
 		return;
 	}
 	s = uf_server(t);
 	if (unlikely(is_elsewhere(fiber, s)))
-		uf_inbox_put(t->rt, t, fiber);
+		make_ready_elsewhere(t, fiber, why);
 	else if (why == UF_WHY_WOKEN)
 		make_next(t, s, fiber);
 	else
@@ -458,6 +379,12 @@ static void end_search(struct uf_thread *t, bool found)
 	uf_search_end(rt, t);
 }
 
+/* The next fiber to run, if it is known. */
+static struct uf_fiber *take(struct uf_thread *t, struct uf_server *s)
+{
+	return unlikely(t->rt->policy) ? uf_policy_pick(t, s) : uf_take(s);
+}
+
 /* The next fiber to run, looked for everywhere; NULL if there is none. */
 static struct uf_fiber *find(struct uf_thread *t, struct uf_server *s)
 {
@@ -484,10 +411,11 @@ static void run(struct uf_thread *t, struct uf_fiber *fiber)
 {
 	t->prev = NULL;
 	t->current = fiber;
+	uf_count_switch(t, uf_server(t));
 	WRITE_ONCE(fiber->on_cpu, t->number);
-	switch_context(t, &t->base, &fiber->ctx);
+	uf_switch_context(t, &t->base, &fiber->ctx);
 	uf_server(t)->running = 0;
-	finish_switch(t);
+	uf_end_switch(t);
 }
 
 /* What becomes of a server while threads wait for one. */

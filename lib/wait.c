@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "futex.h"
+#include "park.h"
 
 /* Identifies a plain thread, as its fiber does a fiber. */
 static __thread char plain_thread;
@@ -15,19 +16,6 @@ void *uf_caller(void)
 	struct uf_thread *t = uf_thread_self();
 
 	return t ? (void *)t->current : &plain_thread;
-}
-
-/* Put a node behind the others; the guard is held. */
-void uf_waitq_add(struct uf_waitq *queue, struct uf_waiter *waiter)
-{
-	waiter->queue = queue;
-	waiter->next = NULL;
-	waiter->prev = queue->tail;
-	if (queue->tail)
-		queue->tail->next = waiter;
-	else
-		queue->head = waiter;
-	queue->tail = waiter;
 }
 
 /* Take a node out, if it is still in a queue; the guard is held. */
@@ -59,28 +47,6 @@ void uf_waitq_collect(struct uf_waitq *claimed, struct uf_waiter *waiter)
 }
 
 /**
- * uf_waitq_claim - take the first wait that has not ended otherwise
- * @queue: the queue, its guard held.
- *
- * Returns its node, out of the queue, its wait claimed: after the guard has been
- * released the caller must uf_wait_wake() it, and may write to it until then; or
- * NULL.
- */
-struct uf_waiter *uf_waitq_claim(struct uf_waitq *queue)
-{
-	struct uf_waiter *waiter;
-
-	while ((waiter = queue->head)) {
-		uf_waitq_remove(waiter);
-		if (uf_wait_claim(waiter->wait)) {
-			waiter->wait->by = waiter;
-			return waiter;
-		}
-	}
-	return NULL;
-}
-
-/**
  * uf_waitq_claim_all - take all that have not ended otherwise
  * @queue: the queue, its guard held.
  * @error: how their waits end.
@@ -101,8 +67,8 @@ struct uf_waitq uf_waitq_claim_all(struct uf_waitq *queue, int error)
 }
 
 /* Released to a cancel, which may claim it at once, and set the error. */
-static struct uf_wait *begin(struct uf_thread *t, struct uf_wait *own,
-			     enum uf_wait_state state)
+static inline struct uf_wait *begin(struct uf_thread *t, struct uf_wait *own,
+				    enum uf_wait_state state)
 {
 	struct uf_wait *wait = t ? &t->current->wait : own;
 
@@ -148,13 +114,9 @@ struct uf_wait *uf_wait_begin_claimed(struct uf_thread *t, struct uf_wait *own)
 	return begin(t, own, UF_CLAIMED);
 }
 
-/* Wake who waits; the caller has claimed the wait and set how it ended. */
-void uf_wait_wake(struct uf_thread *t, struct uf_wait *wait)
+/* A plain thread. */
+void uf_wait_wake_thread(struct uf_wait *wait)
 {
-	if (likely(wait->fiber)) {
-		uf_ready(t, wait->fiber, UF_WHY_WOKEN);
-		return;
-	}
 	smp_store_release(&wait->state, UF_DONE);
 	uf_futex_wake(&wait->state);
 }
@@ -230,6 +192,55 @@ int uf_wait_end(struct uf_thread **t, struct uf_wait *wait, uint64_t deadline)
 	return wait->error;
 }
 
+static void take_out(uint32_t *guard, struct uf_waiter *waiter)
+{
+	uf_spin_lock(guard);
+	uf_waitq_remove(waiter);
+	uf_spin_unlock(guard);
+}
+
+/* The guard is held, and released. */
+static __attribute__((noinline)) int
+wait_otherwise(struct uf_thread **t, uint32_t *guard, struct uf_waitq *queue,
+	       struct uf_waiter *waiter, uint64_t deadline)
+{
+	struct uf_wait own;
+
+	int error;
+
+	if (deadline != UF_FOREVER && deadline <= uf_now()) {
+		uf_spin_unlock(guard);
+		return -ETIMEDOUT;
+	}
+	waiter->wait = uf_wait_begin(*t, &own);
+	uf_waitq_add(queue, waiter);
+	uf_spin_unlock(guard);
+	error = uf_wait_end(t, waiter->wait, deadline);
+	if (unlikely(error))
+		take_out(guard, waiter);
+	return error;
+}
+
+/* The same, without what is never needed then. */
+static inline int wait_alone(struct uf_thread **thread, uint32_t *guard,
+			     struct uf_waitq *queue, struct uf_waiter *waiter)
+{
+	struct uf_thread *t = *thread;
+	struct uf_wait *wait = begin(t, NULL, UF_WAITING_ALONE);
+
+	waiter->wait = wait;
+	uf_waitq_add(queue, waiter);
+	uf_spin_unlock(guard);
+	if (unlikely(uf_must_end(wait->fiber)))
+		uf_wait_end(thread, wait, UF_FOREVER);
+	else
+		*thread = uf_park_inline(t);
+	WRITE_ONCE(wait->state, UF_WAIT_NONE);
+	if (unlikely(wait->error))
+		take_out(guard, waiter);
+	return wait->error;
+}
+
 /**
  * uf_wait_on - wait for one object
  * @t: the calling thread, in the critical section; updated. Or NULL in it.
@@ -243,23 +254,7 @@ int uf_wait_end(struct uf_thread **t, struct uf_wait *wait, uint64_t deadline)
 int uf_wait_on(struct uf_thread **t, uint32_t *guard, struct uf_waitq *queue,
 	       struct uf_waiter *waiter, uint64_t deadline)
 {
-	struct uf_wait own;
-	int error;
-
-	if (deadline != UF_FOREVER && deadline <= uf_now()) {
-		uf_spin_unlock(guard);
-		return -ETIMEDOUT;
-	}
-	waiter->wait = is_alone(*t, deadline) ?
-			       begin(*t, &own, UF_WAITING_ALONE) :
-			       uf_wait_begin(*t, &own);
-	uf_waitq_add(queue, waiter);
-	uf_spin_unlock(guard);
-	error = uf_wait_end(t, waiter->wait, deadline);
-	if (unlikely(error)) {
-		uf_spin_lock(guard);
-		uf_waitq_remove(waiter);
-		uf_spin_unlock(guard);
-	}
-	return error;
+	if (likely(is_alone(*t, deadline)))
+		return wait_alone(t, guard, queue, waiter);
+	return wait_otherwise(t, guard, queue, waiter, deadline);
 }

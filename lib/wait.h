@@ -52,15 +52,13 @@ enum uf_wait_state {
 };
 
 /* wait.c */
-void uf_waitq_add(struct uf_waitq *queue, struct uf_waiter *waiter);
 void uf_waitq_remove(struct uf_waiter *waiter);
 void uf_waitq_collect(struct uf_waitq *claimed, struct uf_waiter *waiter);
-struct uf_waiter *uf_waitq_claim(struct uf_waitq *queue);
 struct uf_waitq uf_waitq_claim_all(struct uf_waitq *queue, int error);
 struct uf_wait *uf_wait_begin(struct uf_thread *t, struct uf_wait *own);
 struct uf_wait *uf_wait_begin_claimed(struct uf_thread *t, struct uf_wait *own);
 int uf_wait_end(struct uf_thread **t, struct uf_wait *wait, uint64_t deadline);
-void uf_wait_wake(struct uf_thread *t, struct uf_wait *wait);
+void uf_wait_wake_thread(struct uf_wait *wait);
 void uf_wait_wake_all(struct uf_thread *t, struct uf_waitq *claimed);
 int uf_wait_on(struct uf_thread **t, uint32_t *guard, struct uf_waitq *queue,
 	       struct uf_waiter *waiter, uint64_t deadline);
@@ -69,6 +67,31 @@ void *uf_caller(void);
 static inline bool uf_waitq_empty(const struct uf_waitq *queue)
 {
 	return !queue->head;
+}
+
+/* Put a node behind the others; the guard is held. */
+static inline void uf_waitq_add(struct uf_waitq *queue, struct uf_waiter *waiter)
+{
+	waiter->queue = queue;
+	waiter->next = NULL;
+	waiter->prev = queue->tail;
+	if (queue->tail)
+		queue->tail->next = waiter;
+	else
+		queue->head = waiter;
+	queue->tail = waiter;
+}
+
+/* Take out the first, which @waiter is. */
+static inline void uf_waitq_remove_first(struct uf_waitq *queue,
+					 struct uf_waiter *waiter)
+{
+	queue->head = waiter->next;
+	if (likely(!queue->head))
+		queue->tail = NULL;
+	else
+		queue->head->prev = NULL;
+	waiter->queue = NULL;
 }
 
 /*
@@ -87,6 +110,37 @@ static inline bool uf_wait_claim(struct uf_wait *wait)
 	}
 	return state >= UF_WAITING && state <= UF_WAITING_SHIELDED &&
 	       cmpxchg(&wait->state, state, UF_CLAIMED) == state;
+}
+
+/**
+ * uf_waitq_claim - take the first wait that has not ended otherwise
+ * @queue: the queue, its guard held.
+ *
+ * Returns its node, out of the queue, its wait claimed: after the guard has been
+ * released the caller must uf_wait_wake() it, and may write to it until then; or
+ * NULL.
+ */
+static inline struct uf_waiter *uf_waitq_claim(struct uf_waitq *queue)
+{
+	struct uf_waiter *waiter;
+
+	while ((waiter = queue->head)) {
+		uf_waitq_remove_first(queue, waiter);
+		if (uf_wait_claim(waiter->wait)) {
+			waiter->wait->by = waiter;
+			return waiter;
+		}
+	}
+	return NULL;
+}
+
+/* Wake who waits; the caller has claimed the wait and set how it ended. */
+static inline void uf_wait_wake(struct uf_thread *t, struct uf_wait *wait)
+{
+	if (likely(wait->fiber))
+		uf_ready(t, wait->fiber, UF_WHY_WOKEN);
+	else
+		uf_wait_wake_thread(wait);
 }
 
 /* The same for a cancel, after C2. */
