@@ -14,36 +14,40 @@
 
 static uint64_t next_ids = UF_IDS; /* of the process */
 
-static int read_attr(struct uf_attr *out, const struct uf_attr *attr,
-		     const struct uf_runtime *rt)
+static const struct uf_attr plain = UF_ATTR_INIT;
+
+static int check_attr(const struct uf_attr *attr, const struct uf_runtime *rt)
 {
-	*out = (struct uf_attr)UF_ATTR_INIT;
-	if (attr) {
-		if (attr->size != sizeof(*attr))
-			return -EINVAL;
-		*out = *attr;
-	}
-	if (!out->stack_size)
-		out->stack_size = rt->stack_size;
-	if (out->stack_size < UF_STACK_MIN || out->flags & ~UF_ATTR_FLAGS)
+	if (attr->size != sizeof(*attr) || attr->flags & ~UF_ATTR_FLAGS ||
+	    (attr->stack_size && attr->stack_size < UF_STACK_MIN) ||
+	    !uf_priority_is_valid(attr->priority))
 		return -EINVAL;
-	if (!uf_priority_is_valid(out->priority))
-		return -EINVAL;
-	if (out->flags & UF_PINNED ? out->server >= READ_ONCE(rt->nr_active) :
-				     out->server)
+	if (attr->flags & UF_PINNED ? attr->server >= READ_ONCE(rt->nr_active) :
+				      attr->server)
 		return -EINVAL;
 	return 0;
 }
 
-static struct uf_fiber *make(struct uf_runtime *rt, const struct uf_attr *attr,
-			     void *(*start)(void *), void *arg)
+static inline size_t stack_size(const struct uf_runtime *rt,
+				const struct uf_attr *attr)
 {
-	struct uf_fiber *fiber = uf_stack_alloc(rt, attr->stack_size);
+	return attr->stack_size ? attr->stack_size : rt->stack_size;
+}
 
-	if (!fiber)
-		return NULL;
-	if (attr->flags & UF_CLEAN_STACK)
+/* Outside the critical section. */
+static struct uf_fiber *alloc(struct uf_runtime *rt, const struct uf_attr *attr)
+{
+	struct uf_fiber *fiber = uf_stack_alloc(rt, stack_size(rt, attr));
+
+	if (fiber && attr->flags & UF_CLEAN_STACK)
 		uf_stack_clean(fiber);
+	return fiber;
+}
+
+static inline void init(struct uf_fiber *fiber, struct uf_runtime *rt,
+			const struct uf_attr *attr, void *(*start)(void *),
+			void *arg)
+{
 	fiber->rt = rt;
 	fiber->queue = NULL;
 	fiber->priority = uf_priority_level(attr->priority);
@@ -72,10 +76,9 @@ static struct uf_fiber *make(struct uf_runtime *rt, const struct uf_attr *attr,
 	if (attr->name)
 		strncat(fiber->name, attr->name, UF_NAME_MAX - 1);
 	fiber->ctx.sp = uf_arch_prepare(fiber, uf_fiber_main, fiber);
-	return fiber;
 }
 
-static uint64_t take_id(struct uf_server *s)
+static inline uint64_t take_id(struct uf_server *s)
 {
 	if (s->next_id % UF_IDS == 0)
 		s->next_id = fetch_add(&next_ids, UF_IDS);
@@ -83,11 +86,14 @@ static uint64_t take_id(struct uf_server *s)
 }
 
 /* From here on it counts. The calling thread is in the critical section, or NULL. */
-static void be_born(struct uf_thread *t, struct uf_fiber *fiber)
+static inline void be_born(struct uf_thread *t, struct uf_fiber *fiber)
 {
-	if (t && t->rt == fiber->rt) {
-		fiber->id = take_id(uf_server(t));
-		uf_count(uf_server(t)->created);
+	struct uf_server *s;
+
+	if (likely(t && t->rt == fiber->rt)) {
+		s = uf_server(t);
+		fiber->id = take_id(s);
+		uf_count(s->created);
 	} else {
 		fiber->id = fetch_add(&next_ids, UF_IDS) + 1 - UF_IDS;
 		fetch_add(&fiber->rt->created, 1);
@@ -96,8 +102,8 @@ static void be_born(struct uf_thread *t, struct uf_fiber *fiber)
 		uf_ready(t, fiber, UF_WHY_CREATED);
 }
 
-static int check(struct uf_runtime **rt, struct uf_attr *values,
-		 const struct uf_attr *attr, void *(*start)(void *))
+static inline int check(struct uf_runtime **rt, const struct uf_attr **attr,
+			void *(*start)(void *))
 {
 	struct uf_thread *t = uf_thread_self();
 
@@ -107,30 +113,46 @@ static int check(struct uf_runtime **rt, struct uf_attr *values,
 		*rt = t->rt;
 	if ((!t || t->rt != *rt) && uf_runtime_refuses(*rt))
 		return uf_runtime_refuses(*rt);
-	return start ? read_attr(values, attr, *rt) : -EINVAL;
+	if (unlikely(!start))
+		return -EINVAL;
+	if (likely(!*attr)) {
+		*attr = &plain;
+		return 0;
+	}
+	return check_attr(*attr, *rt);
 }
 
 int uf_create(struct uf_runtime *rt, struct uf_fiber **fiber,
 	      const struct uf_attr *attr, void *(*start)(void *), void *arg)
 {
-	struct uf_attr values;
-	struct uf_fiber *new;
+	struct uf_fiber *new = NULL;
 	struct uf_thread *t;
+	bool due;
 	int error;
 
-	error = check(&rt, &values, attr, start);
+	error = check(&rt, &attr, start);
 	if (error)
 		return error;
-	if (!fiber && (values.flags & (UF_DETACHED | UF_PARKED)) != UF_DETACHED)
+	if (!fiber && (attr->flags & (UF_DETACHED | UF_PARKED)) != UF_DETACHED)
 		return -EINVAL;
-	new = make(rt, &values, start, arg);
-	if (!new)
-		return -ENOMEM;
+	t = uf_enter();
+	if (likely(!(attr->flags & UF_CLEAN_STACK)))
+		new = uf_stack_take_warm(t, rt, stack_size(rt, attr));
+	if (unlikely(!new)) {
+		uf_leave(t);
+		new = alloc(rt, attr);
+		if (!new)
+			return -ENOMEM;
+		t = uf_enter();
+	}
+	init(new, rt, attr, start, arg);
 	if (fiber)
 		*fiber = new;
-	t = uf_enter();
 	be_born(t, new);
+	due = uf_stacks_due(t, rt);
 	uf_leave(t);
+	if (unlikely(due))
+		uf_stacks_trim(rt);
 	return 0;
 }
 
@@ -147,20 +169,20 @@ int uf_create_many(struct uf_runtime *rt, struct uf_fiber **fibers, size_t n,
 		   const struct uf_attr *attr, void *(*start)(void *),
 		   void *const *args)
 {
-	struct uf_attr values;
 	struct uf_thread *t;
 	size_t i;
 	int error;
 
-	error = check(&rt, &values, attr, start);
+	error = check(&rt, &attr, start);
 	if (error)
 		return error;
 	for (i = 0; i < n; i++) {
-		fibers[i] = make(rt, &values, start, args ? args[i] : NULL);
+		fibers[i] = alloc(rt, attr);
 		if (!fibers[i]) {
 			free_all(fibers, i);
 			return -ENOMEM;
 		}
+		init(fibers[i], rt, attr, start, args ? args[i] : NULL);
 	}
 	t = uf_enter();
 	for (i = 0; i < n; i++)

@@ -83,6 +83,24 @@ uf_stack_take(struct uf_thread *t, struct uf_runtime *rt, unsigned int class)
 	return uf_stack_refill(t, rt, class);
 }
 
+/* The same from the server's cache alone; NULL also for a stack of another size. */
+static inline struct uf_fiber *
+uf_stack_take_warm(struct uf_thread *t, struct uf_runtime *rt, size_t size)
+{
+	struct uf_stack_cache *cache = uf_stack_cache(t, rt);
+	unsigned int class = uf_stack_class(size);
+	struct uf_fiber *fiber;
+
+	if (unlikely(!cache || class == UF_STACK_LARGE))
+		return NULL;
+	fiber = uf_stack_pop(&cache->now[class]);
+	if (unlikely(!fiber))
+		return NULL;
+	cache->used = true;
+	uf_san_stack(&fiber->ctx.san, fiber->stack, fiber->stack_size);
+	return fiber;
+}
+
 /**
  * uf_stack_free - give a fiber and its stack back
  * @t: the calling thread; may be NULL.

@@ -110,12 +110,10 @@ static inline void *uf_arch_prepare(void *top, void (*entry)(void *, void *),
 {
 	struct uf_arch_frame *frame = (struct uf_arch_frame *)top - 1;
 
-	*frame = (struct uf_arch_frame){
-		.resume = (uint64_t)uf_arch_resume,
-		.r13 = (uint64_t)arg,
-		.r12 = (uint64_t)entry,
-		.rip = (uint64_t)uf_arch_start + 1,
-	};
+	frame->resume = (uint64_t)uf_arch_resume;
+	frame->r13 = (uint64_t)arg;
+	frame->r12 = (uint64_t)entry;
+	frame->rip = (uint64_t)uf_arch_start + 1;
 	return frame;
 }
 
