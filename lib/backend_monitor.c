@@ -137,8 +137,10 @@ static int monitor_attach(struct uf_thread *t)
 
 	t->id = t - t->rt->threads;
 	t->shared = &t->rt->shared_threads[t->id];
-	if (!(m->perf && uf_perf_attach(m, mt)) && !m->perf_only)
-		uf_proc_attach(mt);
+	if (m->perf && uf_perf_attach(m, mt))
+		fetch_add(&m->nr_by_perf, 1);
+	else if (!m->perf_only && uf_proc_attach(mt))
+		fetch_add(&m->nr_by_proc, 1);
 	pthread_mutex_lock(&m->lock);
 	mt->thread = t;
 	pthread_mutex_unlock(&m->lock);

@@ -54,6 +54,8 @@ struct uf_monitor_thread {
  * @switches: per server, uf_server.switches at the last look (the watcher's).
  * @perf: perf records can be had (C).
  * @perf_only: and nothing else shall be used (C).
+ * @nr_by_perf: threads that it tells of (A).
+ * @nr_by_proc: threads that are looked after in /proc instead (A).
  * @epoll: what the watcher sleeps on (C).
  * @wake_fd: an eventfd in it (C).
  * @dozing: the watcher does not look into /proc until @wake_fd wakes it (A).
@@ -72,6 +74,8 @@ struct uf_monitor {
 	uint64_t *switches;
 	bool perf;
 	bool perf_only;
+	uint32_t nr_by_perf;
+	uint32_t nr_by_proc;
 	int epoll;
 	int wake_fd;
 	uint32_t dozing;

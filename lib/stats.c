@@ -2,7 +2,7 @@
 /* Counters, added up from where they are kept. */
 #include <errno.h>
 
-#include "internal.h"
+#include "monitor.h"
 
 /* Fibers that have not ended; if it says 0, there was none while it counted. */
 uint64_t uf_count_fibers(const struct uf_runtime *rt)
@@ -54,5 +54,9 @@ int uf_runtime_stats(const struct uf_runtime *rt, struct uf_stats *stats)
 	};
 	for (i = 0; i < rt->nr_servers; i++)
 		add_server(stats, rt, i);
+	if (rt->monitor) {
+		stats->watched_by_perf = READ_ONCE(rt->monitor->nr_by_perf);
+		stats->watched_by_proc = READ_ONCE(rt->monitor->nr_by_proc);
+	}
 	return 0;
 }

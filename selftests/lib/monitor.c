@@ -630,6 +630,35 @@ TEST_F(monitor, preempted_is_not_blocked)
 	ASSERT_EQ(0, uf_runtime_destroy(rt));
 }
 
+/* What the threads are watched by, as the user is told. */
+static struct uf_stats read_stats(struct uf_runtime *rt)
+{
+	struct uf_stats stats = { .size = sizeof(stats) };
+
+	if (uf_runtime_stats(rt, &stats))
+		abort();
+	return stats;
+}
+
+TEST_F(monitor, stats_tell_the_source)
+{
+	struct uf_runtime *rt;
+	struct uf_stats stats;
+
+	CREATE_RUNTIME(&rt, 2);
+	stats = read_stats(rt);
+	EXPECT_LE(2, stats.threads);
+	if (!strcmp(variant->source, "perf")) {
+		/* There may be no room for all in RLIMIT_MEMLOCK. */
+		EXPECT_LT(0, stats.watched_by_perf);
+		EXPECT_GE(stats.threads, stats.watched_by_perf);
+	} else {
+		EXPECT_EQ(0, stats.watched_by_perf);
+		EXPECT_EQ(stats.threads, stats.watched_by_proc);
+	}
+	ASSERT_EQ(0, uf_runtime_destroy(rt));
+}
+
 /* ------------------------------------------------------------ not permitted */
 
 TEST(perf_denied)
@@ -649,6 +678,8 @@ TEST(perf_denied)
 	ASSERT_EQ(0, uf_runtime_create(&rt, &config));
 	EXPECT_FALSE(rt->monitor->perf);
 	EXPECT_NE(NULL, strstr(rt->monitor->why, "perf_event_paranoid"));
+	EXPECT_EQ(0, read_stats(rt).watched_by_perf);
+	EXPECT_EQ(read_stats(rt).threads, read_stats(rt).watched_by_proc);
 	ASSERT_EQ(0, uf_runtime_destroy(rt));
 	ASSERT_EQ(0, uf_run(&config, neighbours, _metadata, NULL));
 }
@@ -716,6 +747,9 @@ TEST(no_descriptors_for_threads)
 	ASSERT_EQ(0, uf_runtime_create(&rt, &config))
 	TH_LOG("%s", uf_strerror());
 	EXPECT_LT(0, count_unwatched(rt));
+	EXPECT_EQ(read_stats(rt).threads - count_unwatched(rt),
+		  read_stats(rt).watched_by_perf +
+			  read_stats(rt).watched_by_proc);
 	for (i = 0; i < ARRAY_SIZE(fiber); i++)
 		ASSERT_EQ(0, uf_create(rt, &fiber[i], NULL, nothing, NULL));
 	for (i = 0; i < ARRAY_SIZE(fiber); i++)

@@ -221,6 +221,9 @@ const char *uf_runtime_backend(const struct uf_runtime *rt);
  *	fiber blocked.
  * @takeovers: times an unblocked fiber took a free server directly.
  * @wakes: messages sent to wake servers, for a fiber to run or for the end.
+ * @watched_by_perf: of @threads, those whose blocks perf events tell ("monitor").
+ * @watched_by_proc: those that are looked after in /proc, as they could have no perf
+ *	event ("monitor"): their blocks are seen later. Others stall their server.
  */
 struct uf_stats {
 	size_t size;
@@ -231,6 +234,8 @@ struct uf_stats {
 	uint64_t handoffs;
 	uint64_t takeovers;
 	uint64_t wakes;
+	uint64_t watched_by_perf;
+	uint64_t watched_by_proc;
 };
 
 /**
