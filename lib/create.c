@@ -149,7 +149,8 @@ int uf_create(struct uf_runtime *rt, struct uf_fiber **fiber,
 	if (fiber)
 		*fiber = new;
 	be_born(t, new);
-	due = uf_stacks_due(t, rt);
+	/* Another runtime may be gone by now. */
+	due = t && t->rt == rt && uf_stacks_due(t, rt);
 	uf_leave(t);
 	if (unlikely(due))
 		uf_stacks_trim(rt);
