@@ -7,8 +7,12 @@
 #include "futex.h"
 #include "park.h"
 
-/* Identifies a plain thread, as its fiber does a fiber. */
-static __thread char plain_thread;
+/*
+ * Identifies a plain thread, as its fiber does a fiber; the lowest bits of its address
+ * are 0, as those who keep it have use for them.
+ */
+static __thread uint64_t plain_thread;
+_Static_assert(__alignof__(plain_thread) > 1, "mutex.c and rwlock.c use bit 0");
 
 /* Who calls: the fiber, or something that stands for the plain thread. */
 void *uf_caller(void)
