@@ -25,7 +25,8 @@
 #:                        or, built by make -C tools/vm, debug, kcsan, plain-exports, nokvm
 #: make kmod-install [KDIR=dir | KERNEL=name] [DESTDIR=dir]   install it, and a udev rule
 #:                        that lets everybody use it (Documentation/security.rst)
-#: make lib               the library, in build/lib
+#: make lib [CHECKED=1]   the library, in build/lib; or one that looks at what it is
+#:                        passed, in build/lib-checked (Documentation/guide.rst)
 #: make man               the library's man pages, in build/man
 #: make install [DESTDIR=dir] [PREFIX=/usr/local]   library, headers, pkg-config file,
 #:                        man pages

@@ -25,6 +25,6 @@ ARCH := $(if $(wildcard $(arch_dir)/$(MACHINE)),$(MACHINE),ucontext)
 endif
 
 HOST := $(shell uname -m)
-variant := $(if $(SAN),-$(SAN))
+variant := $(if $(SAN),-$(SAN))$(if $(CHECKED),-checked)
 variant := $(variant)$(if $(filter $(HOST),$(MACHINE)),,-$(MACHINE))
 variant := $(variant)$(if $(filter $(MACHINE),$(ARCH)),,-$(ARCH))

@@ -46,6 +46,7 @@ int uf_barrier_wait_until(struct uf_barrier *barrier, uint64_t deadline)
 	struct uf_thread *t;
 	int result = 1;
 
+	UF_CHECK(BARRIER, barrier);
 	if (!barrier->members)
 		return -EINVAL;
 	t = uf_enter();
@@ -60,5 +61,6 @@ int uf_barrier_wait_until(struct uf_barrier *barrier, uint64_t deadline)
 
 int uf_barrier_wait(struct uf_barrier *barrier)
 {
+	UF_CHECK(BARRIER, barrier);
 	return uf_barrier_wait_until(barrier, UF_FOREVER);
 }

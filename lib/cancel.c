@@ -79,8 +79,10 @@ void uf_cancel_fiber(struct uf_thread *t, struct uf_fiber *fiber)
 
 int uf_cancel(struct uf_fiber *fiber)
 {
-	struct uf_thread *t = uf_enter();
+	struct uf_thread *t;
 
+	UF_CHECK(FIBER, fiber);
+	t = uf_enter();
 	if (!t && uf_is_parents(fiber->rt))
 		return -ECHILD;
 	uf_cancel_fiber(t, fiber);

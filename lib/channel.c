@@ -120,9 +120,12 @@ int uf_channel_send_until(struct uf_channel *channel, const void *value,
 			  uint64_t deadline)
 {
 	struct uf_waiter *partner = NULL;
-	struct uf_thread *t = uf_enter();
+	struct uf_thread *t;
 	int error;
 
+	UF_CHECK(CHANNEL, channel);
+	uf_check_value(__func__, channel, value);
+	t = uf_enter();
 	uf_spin_lock(&channel->guard);
 	error = try_send(channel, value, &partner);
 	if (error != -EAGAIN)
@@ -132,15 +135,20 @@ int uf_channel_send_until(struct uf_channel *channel, const void *value,
 
 int uf_channel_send(struct uf_channel *channel, const void *value)
 {
+	UF_CHECK(CHANNEL, channel);
+	uf_check_value(__func__, channel, value);
 	return uf_channel_send_until(channel, value, UF_FOREVER);
 }
 
 int uf_channel_trysend(struct uf_channel *channel, const void *value)
 {
 	struct uf_waiter *partner = NULL;
-	struct uf_thread *t = uf_enter();
+	struct uf_thread *t;
 	int error;
 
+	UF_CHECK(CHANNEL, channel);
+	uf_check_value(__func__, channel, value);
+	t = uf_enter();
 	uf_spin_lock(&channel->guard);
 	error = try_send(channel, value, &partner);
 	return finish(t, channel, partner, error);
@@ -150,9 +158,12 @@ int uf_channel_receive_until(struct uf_channel *channel, void *value,
 			     uint64_t deadline)
 {
 	struct uf_waiter *partner;
-	struct uf_thread *t = uf_enter();
+	struct uf_thread *t;
 	int error;
 
+	UF_CHECK(CHANNEL, channel);
+	uf_check_value(__func__, channel, value);
+	t = uf_enter();
 	uf_spin_lock(&channel->guard);
 	error = try_receive(channel, value, &partner);
 	if (error != -EAGAIN)
@@ -162,15 +173,20 @@ int uf_channel_receive_until(struct uf_channel *channel, void *value,
 
 int uf_channel_receive(struct uf_channel *channel, void *value)
 {
+	UF_CHECK(CHANNEL, channel);
+	uf_check_value(__func__, channel, value);
 	return uf_channel_receive_until(channel, value, UF_FOREVER);
 }
 
 int uf_channel_tryreceive(struct uf_channel *channel, void *value)
 {
 	struct uf_waiter *partner;
-	struct uf_thread *t = uf_enter();
+	struct uf_thread *t;
 	int error;
 
+	UF_CHECK(CHANNEL, channel);
+	uf_check_value(__func__, channel, value);
+	t = uf_enter();
 	uf_spin_lock(&channel->guard);
 	error = try_receive(channel, value, &partner);
 	return finish(t, channel, partner, error);
@@ -179,9 +195,11 @@ int uf_channel_tryreceive(struct uf_channel *channel, void *value)
 int uf_channel_close(struct uf_channel *channel)
 {
 	struct uf_waitq receivers = { 0 }, senders = { 0 };
-	struct uf_thread *t = uf_enter();
+	struct uf_thread *t;
 	int error = 0;
 
+	UF_CHECK(CHANNEL, channel);
+	t = uf_enter();
 	uf_spin_lock(&channel->guard);
 	if (channel->closed) {
 		error = -EPIPE;
@@ -199,9 +217,11 @@ int uf_channel_close(struct uf_channel *channel)
 
 size_t uf_channel_length(struct uf_channel *channel)
 {
-	struct uf_thread *t = uf_enter();
+	struct uf_thread *t;
 	size_t length;
 
+	UF_CHECK(CHANNEL, channel);
+	t = uf_enter();
 	uf_spin_lock(&channel->guard);
 	length = channel->length;
 	uf_spin_unlock(&channel->guard);
@@ -211,6 +231,7 @@ size_t uf_channel_length(struct uf_channel *channel)
 
 size_t uf_channel_capacity(const struct uf_channel *channel)
 {
+	UF_CHECK(CHANNEL, channel);
 	return channel->capacity;
 }
 
@@ -219,6 +240,7 @@ int uf_channel_init(struct uf_channel *channel, size_t size, size_t capacity,
 {
 	size_t bytes;
 
+	UF_CHECK_GIVEN(channel);
 	if (size > UF_CHANNEL_VALUE_MAX ||
 	    __builtin_mul_overflow(size, capacity, &bytes) ||
 	    capacity > SIZE_MAX / 2 || (bytes && !ring))
@@ -228,6 +250,7 @@ int uf_channel_init(struct uf_channel *channel, size_t size, size_t capacity,
 		.capacity = capacity,
 		.ring = ring,
 	};
+	uf_check_born(UF_KIND_CHANNEL, channel);
 	return 0;
 }
 
@@ -238,12 +261,13 @@ int uf_channel_create(struct uf_channel **channel, size_t size, size_t capacity)
 	size_t bytes;
 	int error;
 
+	UF_CHECK_GIVEN(channel);
 	if (size > UF_CHANNEL_VALUE_MAX || capacity > SIZE_MAX / 2)
 		return -EINVAL;
 	if (__builtin_mul_overflow(size, capacity, &bytes) ||
 	    __builtin_add_overflow(bytes, sizeof(*new), &bytes))
 		return -ENOMEM;
-	new = malloc(bytes);
+	new = uf_check_fresh(malloc(bytes), _Alignof(max_align_t), bytes);
 	if (!new)
 		return -ENOMEM;
 	error = uf_channel_init(new, size, capacity, new + 1);
@@ -252,6 +276,7 @@ int uf_channel_create(struct uf_channel **channel, size_t size, size_t capacity)
 		return error;
 	}
 	new->allocated = true;
+	uf_check_born(UF_KIND_CHANNEL_OWN, new);
 	*channel = new;
 	return 0;
 }
@@ -263,6 +288,7 @@ int uf_channel_destroy(struct uf_channel *channel)
 
 	if (!channel)
 		return 0;
+	UF_CHECK(CHANNEL, channel);
 	if (!channel->allocated)
 		return -EINVAL;
 	t = uf_enter();
@@ -273,6 +299,7 @@ int uf_channel_destroy(struct uf_channel *channel)
 	uf_leave(t);
 	if (busy)
 		return -EBUSY;
+	uf_check_gone(channel, 0);
 	free(channel);
 	return 0;
 }

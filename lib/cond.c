@@ -60,6 +60,8 @@ int uf_cond_wait_until(struct uf_cond *cond, struct uf_mutex *mutex,
 	uint32_t depth;
 	int error;
 
+	UF_CHECK(COND, cond);
+	UF_CHECK(MUTEX, mutex);
 	if (!uf_mutex_is_owned(mutex, waiter.node.data))
 		return -EPERM;
 	depth = mutex->depth;
@@ -75,6 +77,8 @@ int uf_cond_wait_until(struct uf_cond *cond, struct uf_mutex *mutex,
 
 int uf_cond_wait(struct uf_cond *cond, struct uf_mutex *mutex)
 {
+	UF_CHECK(COND, cond);
+	UF_CHECK(MUTEX, mutex);
 	return uf_cond_wait_until(cond, mutex, UF_FOREVER);
 }
 
@@ -88,9 +92,11 @@ static void pass_on(struct uf_thread *t, struct uf_waiter *node)
 
 int uf_cond_signal(struct uf_cond *cond)
 {
-	struct uf_thread *t = uf_enter();
+	struct uf_thread *t;
 	struct uf_waiter *first;
 
+	UF_CHECK(COND, cond);
+	t = uf_enter();
 	uf_spin_lock(&cond->guard);
 	first = uf_waitq_claim(&cond->waiters);
 	uf_spin_unlock(&cond->guard);
@@ -102,10 +108,12 @@ int uf_cond_signal(struct uf_cond *cond)
 
 int uf_cond_broadcast(struct uf_cond *cond)
 {
-	struct uf_thread *t = uf_enter();
+	struct uf_thread *t;
 	struct uf_waiter *waiter, *next;
 	struct uf_waitq all;
 
+	UF_CHECK(COND, cond);
+	t = uf_enter();
 	uf_spin_lock(&cond->guard);
 	all = uf_waitq_claim_all(&cond->waiters, 0);
 	uf_spin_unlock(&cond->guard);

@@ -151,6 +151,7 @@ static int resume(struct uf_coro *co, void *value, void **result, intptr_t pass)
 
 int uf_coro_resume(struct uf_coro *co, void *value, void **result)
 {
+	UF_CHECK_OR_NULL(CORO, co);
 	if (!is_plain_suspended(co))
 		return resume(co, value, result, 0);
 	co->state = UF_CORO_STATE_RUNS;
@@ -170,6 +171,7 @@ int uf_coro_cancel(struct uf_coro *co, void **result)
 {
 	int error;
 
+	UF_CHECK_OR_NULL(CORO, co);
 	if (co && !is_fresh(co))
 		return resume(co, NULL, result, -ECANCELED);
 	error = check_resumable(co);
@@ -197,6 +199,7 @@ static int yield(struct uf_coro *self, void *value, void **next)
 
 int uf_coro_yield(struct uf_coro *self, void *value, void **next)
 {
+	UF_CHECK_OR_NULL(CORO, self);
 	if (!is_plain_caller(self))
 		return yield(self, value, next);
 	self->state = 0;
@@ -209,8 +212,11 @@ int uf_coro_transfer(struct uf_coro *self, struct uf_coro *to, void *value,
 		     void **next)
 {
 	struct uf_coro_full *full = full_of(self);
-	int error = check_caller(self);
+	int error;
 
+	UF_CHECK_OR_NULL(CORO, self);
+	UF_CHECK_OR_NULL(CORO, to);
+	error = check_caller(self);
 	if (!error)
 		error = check_resumable(to);
 	if (unlikely(error))
@@ -281,6 +287,7 @@ int uf_coro_create(struct uf_coro **co, const struct uf_coro_attr *attr,
 	}
 	uf_san_stack(&full->san, (void *)full->co.stack, full->co.stack_size);
 	full->co.sp = uf_arch_prepare(full, coro_main, full);
+	uf_check_born(UF_KIND_CORO, &full->co);
 	*co = &full->co;
 	return 0;
 }
@@ -293,8 +300,10 @@ int uf_coro_destroy(struct uf_coro *co)
 
 	if (!co)
 		return 0;
+	UF_CHECK(CORO, co);
 	if (co->state & UF_CORO_STATE_RUNS)
 		return -EBUSY;
+	uf_check_gone(co, 0);
 	release = full->release;
 	arg = full->arg;
 	uf_san_stack_end(&full->san);
@@ -306,6 +315,7 @@ int uf_coro_destroy(struct uf_coro *co)
 
 enum uf_coro_status uf_coro_status(const struct uf_coro *co)
 {
+	UF_CHECK(CORO, co);
 	if (co->state & UF_CORO_STATE_ENDED)
 		return UF_CORO_ENDED;
 	return co->state & UF_CORO_STATE_RUNS ? UF_CORO_RUNNING :

@@ -41,7 +41,12 @@ struct uf_coro_full {
 	struct uf_coro_full *next;
 };
 
+/* Offsets from a stack's top in use, a cache line each. */
+#define UF_CORO_COLOURS 32
+
 /* coro_stack.c */
+struct uf_coro_full *uf_coro_place(char *map, size_t map_size,
+				   unsigned int colour);
 struct uf_coro_full *uf_coro_stack_get(size_t size);
 struct uf_coro_full *uf_coro_stack_use(void *stack, size_t size);
 void uf_coro_stack_put(struct uf_coro_full *full);

@@ -15,9 +15,6 @@
 /* Stacks kept for reuse. */
 #define UF_CORO_POOL 256
 
-/* Offsets from the top in use, a cache line each. */
-#define UF_CORO_COLOURS 32
-
 /* In what the mapping of a default stack has: stack and coroutine. */
 static struct {
 	uint32_t lock;
@@ -43,13 +40,26 @@ static struct uf_coro_full *place(char *stack, size_t size)
 	return full;
 }
 
+/* The coroutine's place, by its colour, in a mapping with a guard page. */
+struct uf_coro_full *uf_coro_place(char *map, size_t map_size,
+				   unsigned int colour)
+{
+	size_t guard = page_size();
+	struct uf_coro_full *full;
+
+	full = place(map + guard,
+		     map_size - guard - colour % UF_CORO_COLOURS * UF_CACHE_LINE);
+	full->map = map;
+	full->map_size = map_size;
+	return full;
+}
+
 /* Without access first, so that no failure leaves a stack without a guard. */
 static struct uf_coro_full *map_stack(size_t size)
 {
-	size_t colour = fetch_add(&pool.nr_mapped, 1) % UF_CORO_COLOURS;
+	unsigned int colour = fetch_add(&pool.nr_mapped, 1);
 	size_t guard = page_size();
 	size_t map_size = guard + ((size + guard - 1) & -guard);
-	struct uf_coro_full *full;
 	char *map;
 
 	map = mmap(NULL, map_size, PROT_NONE,
@@ -61,10 +71,7 @@ static struct uf_coro_full *map_stack(size_t size)
 		munmap(map, map_size);
 		return NULL;
 	}
-	full = place(map + guard, map_size - guard - colour * UF_CACHE_LINE);
-	full->map = map;
-	full->map_size = map_size;
-	return full;
+	return uf_coro_place(map, map_size, colour);
 }
 
 static struct uf_coro_full *pop(void)
@@ -122,7 +129,9 @@ struct uf_coro_full *uf_coro_stack_get(size_t size)
 		return NULL;
 	if (is_default(size))
 		full = pop();
-	return full ? full : map_stack(size);
+	if (!full)
+		full = map_stack(size);
+	return full ? uf_check_move_coro(full) : NULL;
 }
 
 /* The same with the user's memory. */

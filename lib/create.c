@@ -130,6 +130,7 @@ int uf_create(struct uf_runtime *rt, struct uf_fiber **fiber,
 	bool due;
 	int error;
 
+	UF_CHECK_OR_NULL(RUNTIME, rt);
 	error = check(&rt, &attr, start);
 	if (error)
 		return error;
@@ -174,6 +175,9 @@ int uf_create_many(struct uf_runtime *rt, struct uf_fiber **fibers, size_t n,
 	size_t i;
 	int error;
 
+	UF_CHECK_OR_NULL(RUNTIME, rt);
+	if (n)
+		UF_CHECK_GIVEN(fibers);
 	error = check(&rt, &attr, start);
 	if (error)
 		return error;
@@ -196,6 +200,7 @@ int uf_start(struct uf_fiber *fiber)
 {
 	struct uf_thread *t;
 
+	UF_CHECK(FIBER, fiber);
 	if (uf_is_parents(fiber->rt))
 		return -ECHILD;
 	if (!cmpxchg(&fiber->parked, true, false))

@@ -56,9 +56,10 @@ uint64_t uf_drain(struct uf_runtime *rt, uint64_t deadline)
 UF_RACY static struct uf_fiber *fiber_on(void *stack, size_t size,
 					 struct uf_runtime *rt)
 {
-	struct uf_fiber *fiber = uf_stack_fiber(stack, size);
+	struct uf_fiber *fiber =
+		uf_check_find(uf_stack_fiber(stack, size), stack, size);
 
-	if (READ_ONCE(fiber->rt) != rt || READ_ONCE(fiber->ended))
+	if (!fiber || READ_ONCE(fiber->rt) != rt || READ_ONCE(fiber->ended))
 		return NULL;
 	return fiber;
 }
@@ -95,6 +96,7 @@ static int as_count(uint64_t left)
 
 int uf_runtime_drain(struct uf_runtime *rt, uint64_t deadline)
 {
+	UF_CHECK(RUNTIME, rt);
 	if (uf_self())
 		return -EDEADLK;
 	if (uf_is_parents(rt))
@@ -106,6 +108,7 @@ int uf_runtime_stop(struct uf_runtime *rt, uint64_t deadline)
 {
 	uint64_t pause = UF_AGAIN_MIN_NS, again, left;
 
+	UF_CHECK(RUNTIME, rt);
 	if (uf_self())
 		return -EDEADLK;
 	if (uf_is_parents(rt))
@@ -141,6 +144,7 @@ int uf_runtime_serve(struct uf_runtime *rt)
 {
 	int error;
 
+	UF_CHECK(RUNTIME, rt);
 	if (uf_thread_self())
 		return -EDEADLK;
 	if (uf_is_parents(rt))

@@ -19,10 +19,12 @@ int uf_event_try(struct uf_event *event)
 
 int uf_event_wait_until(struct uf_event *event, uint64_t deadline)
 {
-	struct uf_thread *t = uf_enter();
+	struct uf_thread *t;
 	struct uf_waiter waiter;
 	int error;
 
+	UF_CHECK(EVENT, event);
+	t = uf_enter();
 	uf_spin_lock(&event->guard);
 	error = uf_event_try(event);
 	if (error)
@@ -36,14 +38,17 @@ int uf_event_wait_until(struct uf_event *event, uint64_t deadline)
 
 int uf_event_wait(struct uf_event *event)
 {
+	UF_CHECK(EVENT, event);
 	return uf_event_wait_until(event, UF_FOREVER);
 }
 
 int uf_event_trywait(struct uf_event *event)
 {
-	struct uf_thread *t = uf_enter();
+	struct uf_thread *t;
 	int error;
 
+	UF_CHECK(EVENT, event);
+	t = uf_enter();
 	uf_spin_lock(&event->guard);
 	error = uf_event_try(event);
 	uf_spin_unlock(&event->guard);
@@ -53,10 +58,12 @@ int uf_event_trywait(struct uf_event *event)
 
 int uf_event_set(struct uf_event *event)
 {
-	struct uf_thread *t = uf_enter();
+	struct uf_thread *t;
 	struct uf_waitq claimed = { 0 };
 	struct uf_waiter *first = NULL;
 
+	UF_CHECK(EVENT, event);
+	t = uf_enter();
 	uf_spin_lock(&event->guard);
 	if (event->automatic) {
 		first = uf_waitq_claim(&event->waiters);
@@ -75,8 +82,10 @@ int uf_event_set(struct uf_event *event)
 
 int uf_event_clear(struct uf_event *event)
 {
-	struct uf_thread *t = uf_enter();
+	struct uf_thread *t;
 
+	UF_CHECK(EVENT, event);
+	t = uf_enter();
 	uf_spin_lock(&event->guard);
 	event->set = false;
 	uf_spin_unlock(&event->guard);

@@ -140,12 +140,15 @@ static int join(struct uf_thread **t, struct uf_fiber *fiber, uint64_t deadline)
 
 int uf_join_until(struct uf_fiber *fiber, void **value, uint64_t deadline)
 {
-	struct uf_thread *t = uf_enter();
-	struct uf_runtime *rt = fiber->rt;
+	struct uf_thread *t;
+	struct uf_runtime *rt;
 	void *result = NULL;
 	bool due = false;
 	int error;
 
+	UF_CHECK(FIBER, fiber);
+	t = uf_enter();
+	rt = fiber->rt;
 	if (!t && uf_is_parents(rt))
 		return -ECHILD;
 	error = join(&t, fiber, deadline);
@@ -164,17 +167,21 @@ int uf_join_until(struct uf_fiber *fiber, void **value, uint64_t deadline)
 
 int uf_join(struct uf_fiber *fiber, void **value)
 {
+	UF_CHECK(FIBER, fiber);
 	return uf_join_until(fiber, value, UF_FOREVER);
 }
 
 int uf_detach(struct uf_fiber *fiber)
 {
-	struct uf_thread *t = uf_enter();
-	struct uf_runtime *rt = fiber->rt;
+	struct uf_thread *t;
+	struct uf_runtime *rt;
 	bool due = false;
 	bool ended = false;
 	int error = 0;
 
+	UF_CHECK(FIBER, fiber);
+	t = uf_enter();
+	rt = fiber->rt;
 	if (!t && uf_is_parents(rt))
 		return -ECHILD;
 	uf_spin_lock(&fiber->guard);
@@ -204,6 +211,7 @@ struct uf_fiber *uf_self(void)
 
 const char *uf_name(const struct uf_fiber *fiber)
 {
+	UF_CHECK_OR_NULL(FIBER, fiber);
 	if (!fiber)
 		fiber = uf_self();
 	return fiber ? fiber->name : "";
@@ -211,6 +219,7 @@ const char *uf_name(const struct uf_fiber *fiber)
 
 uint64_t uf_id(const struct uf_fiber *fiber)
 {
+	UF_CHECK_OR_NULL(FIBER, fiber);
 	if (!fiber)
 		fiber = uf_self();
 	return fiber ? fiber->id : 0;
@@ -219,6 +228,7 @@ uint64_t uf_id(const struct uf_fiber *fiber)
 /* Read in the order in which a fiber leaves these states, but for its turns. */
 enum uf_state uf_state(const struct uf_fiber *fiber)
 {
+	UF_CHECK(FIBER, fiber);
 	if (smp_load_acquire(&fiber->ended))
 		return UF_STATE_ENDED;
 	if (smp_load_acquire(&fiber->parked))

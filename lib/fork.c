@@ -18,6 +18,7 @@ static int error;
 static void in_child(void)
 {
 	uf_thread_forget();
+	uf_check_forked();
 	uf_forks++;
 }
 

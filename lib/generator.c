@@ -6,8 +6,10 @@
 
 int uf_gen_send(struct uf_coro *gen, void *value, void **item)
 {
-	int ret = uf_coro_resume(gen, value, item);
+	int ret;
 
+	UF_CHECK_OR_NULL(CORO, gen);
+	ret = uf_coro_resume(gen, value, item);
 	if (ret != -ESRCH)
 		return ret;
 	if (item)
@@ -17,6 +19,7 @@ int uf_gen_send(struct uf_coro *gen, void *value, void **item)
 
 int uf_gen_next(struct uf_coro *gen, void **item)
 {
+	UF_CHECK_OR_NULL(CORO, gen);
 	return uf_gen_send(gen, NULL, item);
 }
 
@@ -24,6 +27,7 @@ int uf_gen_close(struct uf_coro *gen)
 {
 	int ret;
 
+	UF_CHECK_OR_NULL(CORO, gen);
 	if (!gen)
 		return 0;
 	ret = uf_coro_cancel(gen, NULL);

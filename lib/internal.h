@@ -38,6 +38,7 @@
 #include "arena.h"
 #include "atomic.h"
 #include "bias.h"
+#include "check.h"
 #include "cpu.h"
 #include "membarrier.h"
 #include "offload.h"

@@ -35,6 +35,7 @@ int uf_key_create(uf_key_t *key, void (*destructor)(void *value))
 	int error = -EAGAIN;
 	uf_key_t i;
 
+	UF_CHECK_GIVEN(key);
 	pthread_mutex_lock(&keys_lock);
 	for (i = 0; i < UF_KEYS_MAX; i++) {
 		if (keys[i].generation % 2)
@@ -133,6 +134,8 @@ int uf_cleanup_push(struct uf_cleanup *cleanup, void (*call)(void *arg),
 {
 	struct uf_fiber *self = uf_self();
 
+	UF_CHECK_GIVEN(cleanup);
+	UF_CHECK_GIVEN(call);
 	if (!self)
 		return -EPERM;
 	*cleanup = (struct uf_cleanup){ self->cleanups, call, arg };
@@ -144,6 +147,7 @@ int uf_cleanup_pop(struct uf_cleanup *cleanup, bool call)
 {
 	struct uf_fiber *self = uf_self();
 
+	UF_CHECK_GIVEN(cleanup);
 	if (!self)
 		return -EPERM;
 	if (self->cleanups != cleanup)

@@ -83,8 +83,10 @@ static __attribute__((noinline)) int lock_slow(struct uf_mutex *mutex,
 
 int uf_mutex_lock_until(struct uf_mutex *mutex, uint64_t deadline)
 {
-	uintptr_t self = (uintptr_t)uf_caller();
+	uintptr_t self;
 
+	UF_CHECK(MUTEX, mutex);
+	self = (uintptr_t)uf_caller();
 	if (likely(lock_free(mutex, self)))
 		return 0;
 	return lock_slow(mutex, self, deadline);
@@ -92,8 +94,10 @@ int uf_mutex_lock_until(struct uf_mutex *mutex, uint64_t deadline)
 
 int uf_mutex_lock(struct uf_mutex *mutex)
 {
-	uintptr_t self = (uintptr_t)uf_caller();
+	uintptr_t self;
 
+	UF_CHECK(MUTEX, mutex);
+	self = (uintptr_t)uf_caller();
 	if (likely(lock_free(mutex, self)))
 		return 0;
 	return lock_slow(mutex, self, UF_FOREVER);
@@ -101,8 +105,10 @@ int uf_mutex_lock(struct uf_mutex *mutex)
 
 int uf_mutex_trylock(struct uf_mutex *mutex)
 {
-	uintptr_t self = (uintptr_t)uf_caller();
+	uintptr_t self;
 
+	UF_CHECK(MUTEX, mutex);
+	self = (uintptr_t)uf_caller();
 	if (lock_free(mutex, self))
 		return 0;
 	if (mutex->depth && owned(mutex, self))
@@ -179,8 +185,10 @@ static __attribute__((noinline)) void unlock_slow(struct uf_mutex *mutex,
 
 int uf_mutex_unlock(struct uf_mutex *mutex)
 {
-	uintptr_t self = (uintptr_t)uf_caller();
+	uintptr_t self;
 
+	UF_CHECK(MUTEX, mutex);
+	self = (uintptr_t)uf_caller();
 	if (unlikely(!owned(mutex, self)))
 		return -EPERM;
 	if (unlikely(mutex->depth > 1)) {

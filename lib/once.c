@@ -58,6 +58,8 @@ int uf_once_until(struct uf_once *once, void (*call)(void *arg), void *arg,
 {
 	int result;
 
+	UF_CHECK(ONCE, once);
+	UF_CHECK_GIVEN(call);
 	if (likely(smp_load_acquire(&once->state) == ONCE_DONE))
 		return 0;
 	result = begin(once, deadline);
@@ -69,5 +71,7 @@ int uf_once_until(struct uf_once *once, void (*call)(void *arg), void *arg,
 
 int uf_once(struct uf_once *once, void (*call)(void *arg), void *arg)
 {
+	UF_CHECK(ONCE, once);
+	UF_CHECK_GIVEN(call);
 	return uf_once_until(once, call, arg, UF_FOREVER);
 }

@@ -18,6 +18,7 @@ int uf_set_priority(int priority)
 
 int uf_priority(const struct uf_fiber *fiber)
 {
+	UF_CHECK_OR_NULL(FIBER, fiber);
 	if (!fiber)
 		fiber = uf_self();
 	return fiber ? uf_level_priority(fiber->priority) : UF_PRIORITY_NORMAL;

@@ -191,6 +191,7 @@ void uf_policy_tick(struct uf_runtime *rt, struct uf_server *s)
 
 struct uf_policy_words *uf_policy_words(struct uf_fiber *fiber)
 {
+	UF_CHECK(FIBER, fiber);
 	return &fiber->words;
 }
 
@@ -208,15 +209,18 @@ int uf_policy_set(unsigned int index, uint64_t value)
 
 int uf_pinned_to(const struct uf_fiber *fiber)
 {
+	UF_CHECK(FIBER, fiber);
 	return fiber->server == UFIBER_NONE ? -1 : (int)fiber->server;
 }
 
 void uf_policy_lock(uint32_t *lock)
 {
+	UF_CHECK_GIVEN(lock);
 	uf_spin_lock(lock);
 }
 
 void uf_policy_unlock(uint32_t *lock)
 {
+	uf_check_locked(__func__, lock);
 	uf_spin_unlock(lock);
 }

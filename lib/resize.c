@@ -96,6 +96,7 @@ int uf_runtime_set_servers(struct uf_runtime *rt, unsigned int n)
 {
 	int error;
 
+	UF_CHECK_OR_NULL(RUNTIME, rt);
 	rt = this_runtime(rt);
 	if (!rt)
 		return -EPERM;
@@ -113,6 +114,7 @@ int uf_runtime_set_servers(struct uf_runtime *rt, unsigned int n)
 
 int uf_runtime_servers(const struct uf_runtime *rt)
 {
+	UF_CHECK_OR_NULL(RUNTIME, rt);
 	rt = this_runtime(rt);
 	return rt ? (int)READ_ONCE(rt->nr_active) : -EPERM;
 }

@@ -143,6 +143,7 @@ static void *alloc_array(size_t n, size_t size)
 {
 	void *array = aligned_alloc(UF_CACHE_LINE, n * size);
 
+	array = uf_check_fresh(array, UF_CACHE_LINE, n * size);
 	if (array)
 		memset(array, 0, n * size);
 	return array;
@@ -247,6 +248,7 @@ int uf_runtime_create(struct uf_runtime **rt, const struct uf_config *config)
 	struct uf_runtime *new;
 	int error;
 
+	UF_CHECK_GIVEN(rt);
 	if (uf_self())
 		return uf_fail(
 			-EDEADLK,
@@ -264,6 +266,7 @@ int uf_runtime_create(struct uf_runtime **rt, const struct uf_config *config)
 		return error;
 	}
 	uf_fail(0, "%s", ""); /* backends that were tried have left theirs */
+	uf_check_born(UF_KIND_RUNTIME, new);
 	*rt = new;
 	return 0;
 }
@@ -272,6 +275,7 @@ int uf_runtime_destroy(struct uf_runtime *rt)
 {
 	if (!rt)
 		return 0;
+	UF_CHECK(RUNTIME, rt);
 	if (uf_self())
 		return -EDEADLK;
 	if (uf_is_parents(rt))
@@ -285,6 +289,7 @@ int uf_runtime_destroy(struct uf_runtime *rt)
 	uf_drain(rt, UF_FOREVER);
 	await_users(rt);
 	stop(rt);
+	uf_check_runtime_gone(rt);
 	free_runtime(rt);
 	return 0;
 }
@@ -312,6 +317,7 @@ int uf_run(const struct uf_config *config, void *(*start)(void *), void *arg,
 
 const char *uf_runtime_backend(const struct uf_runtime *rt)
 {
+	UF_CHECK_OR_NULL(RUNTIME, rt);
 	if (!rt) {
 		struct uf_thread *t = uf_thread_self();
 

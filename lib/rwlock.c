@@ -147,31 +147,37 @@ static int trylock(struct uf_rwlock *lock, uintptr_t writes)
 
 int uf_rwlock_rdlock_until(struct uf_rwlock *lock, uint64_t deadline)
 {
+	UF_CHECK(RWLOCK, lock);
 	return lock_until(lock, 0, deadline);
 }
 
 int uf_rwlock_rdlock(struct uf_rwlock *lock)
 {
+	UF_CHECK(RWLOCK, lock);
 	return lock_until(lock, 0, UF_FOREVER);
 }
 
 int uf_rwlock_tryrdlock(struct uf_rwlock *lock)
 {
+	UF_CHECK(RWLOCK, lock);
 	return trylock(lock, 0);
 }
 
 int uf_rwlock_wrlock_until(struct uf_rwlock *lock, uint64_t deadline)
 {
+	UF_CHECK(RWLOCK, lock);
 	return lock_until(lock, UF_WRITES, deadline);
 }
 
 int uf_rwlock_wrlock(struct uf_rwlock *lock)
 {
+	UF_CHECK(RWLOCK, lock);
 	return lock_until(lock, UF_WRITES, UF_FOREVER);
 }
 
 int uf_rwlock_trywrlock(struct uf_rwlock *lock)
 {
+	UF_CHECK(RWLOCK, lock);
 	return trylock(lock, UF_WRITES);
 }
 
@@ -194,10 +200,12 @@ static int give_up(struct uf_rwlock *lock, uintptr_t self)
 
 int uf_rwlock_unlock(struct uf_rwlock *lock)
 {
-	struct uf_thread *t = uf_enter();
+	struct uf_thread *t;
 	struct uf_waitq claimed = { 0 };
 	int error;
 
+	UF_CHECK(RWLOCK, lock);
+	t = uf_enter();
 	uf_spin_lock(&lock->guard);
 	error = give_up(lock, (uintptr_t)uf_caller());
 	if (!error && !uf_waitq_empty(&lock->waiters))

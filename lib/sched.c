@@ -176,10 +176,12 @@ static bool take_from(struct uf_runq *q, struct uf_fiber *fiber,
 
 int uf_yield_to(struct uf_fiber *fiber)
 {
-	struct uf_thread *t = uf_enter();
+	struct uf_thread *t;
 	struct uf_runq *q;
 	int error = 0;
 
+	UF_CHECK(FIBER, fiber);
+	t = uf_enter();
 	if (!t)
 		return -EPERM;
 	uf_inbox_empty(uf_server(t));

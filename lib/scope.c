@@ -12,6 +12,7 @@ int uf_scope_open(struct uf_scope *scope, uint64_t deadline)
 {
 	struct uf_fiber *self = uf_self();
 
+	UF_CHECK_GIVEN(scope);
 	if (!self)
 		return -EPERM;
 	*scope = (struct uf_scope){
@@ -22,6 +23,7 @@ int uf_scope_open(struct uf_scope *scope, uint64_t deadline)
 				    deadline,
 	};
 	self->scope = scope;
+	uf_check_born(UF_KIND_SCOPE, scope);
 	return 0;
 }
 
@@ -91,6 +93,8 @@ int uf_scope_spawn(struct uf_scope *scope, const struct uf_attr *attr,
 
 	if (!uf_self())
 		return -EPERM;
+	UF_CHECK(SCOPE, scope);
+	uf_check_in_scope(__func__, scope);
 	if (attr && attr->size == sizeof(values))
 		values = *attr;
 	else if (attr)
@@ -115,8 +119,10 @@ int uf_scope_spawn(struct uf_scope *scope, const struct uf_attr *attr,
 
 int uf_scope_cancel(struct uf_scope *scope)
 {
-	struct uf_thread *t = uf_enter();
+	struct uf_thread *t;
 
+	UF_CHECK(SCOPE, scope);
+	t = uf_enter();
 	uf_spin_lock(&scope->guard);
 	cancel_children(t, scope);
 	uf_spin_unlock(&scope->guard);
@@ -159,10 +165,12 @@ static int outlive_children(struct uf_thread **t, struct uf_scope *scope)
 
 int uf_scope_close(struct uf_scope *scope)
 {
-	struct uf_thread *t = uf_enter();
+	struct uf_thread *t;
 	struct uf_fiber *self;
 	int why;
 
+	UF_CHECK_GIVEN(scope);
+	t = uf_enter();
 	if (!t)
 		return -EPERM;
 	self = t->current;
@@ -172,6 +180,7 @@ int uf_scope_close(struct uf_scope *scope)
 	}
 	why = outlive_children(&t, scope);
 	self->scope = scope->outer;
+	uf_check_gone(scope, 0);
 	uf_leave(t);
 	return scope->error ? scope->error : why;
 }

@@ -235,6 +235,7 @@ int uf_select_until(struct uf_case *cases, unsigned int n, uint64_t deadline)
 	struct uf_thread *t;
 	int result;
 
+	uf_check_cases(__func__, cases, n);
 	result = prepare(cases, n);
 	if (result)
 		return result;
@@ -249,5 +250,6 @@ int uf_select_until(struct uf_case *cases, unsigned int n, uint64_t deadline)
 
 int uf_select(struct uf_case *cases, unsigned int n)
 {
+	uf_check_cases(__func__, cases, n);
 	return uf_select_until(cases, n, UF_FOREVER);
 }

@@ -6,10 +6,12 @@
 
 int uf_sem_wait_until(struct uf_sem *sem, uint64_t deadline)
 {
-	struct uf_thread *t = uf_enter();
+	struct uf_thread *t;
 	struct uf_waiter waiter;
 	int error = 0;
 
+	UF_CHECK(SEM, sem);
+	t = uf_enter();
 	uf_spin_lock(&sem->guard);
 	if (likely(sem->value)) {
 		sem->value--;
@@ -24,14 +26,17 @@ int uf_sem_wait_until(struct uf_sem *sem, uint64_t deadline)
 
 int uf_sem_wait(struct uf_sem *sem)
 {
+	UF_CHECK(SEM, sem);
 	return uf_sem_wait_until(sem, UF_FOREVER);
 }
 
 int uf_sem_trywait(struct uf_sem *sem)
 {
-	struct uf_thread *t = uf_enter();
+	struct uf_thread *t;
 	bool taken;
 
+	UF_CHECK(SEM, sem);
+	t = uf_enter();
 	uf_spin_lock(&sem->guard);
 	taken = sem->value;
 	sem->value -= taken;
@@ -42,10 +47,12 @@ int uf_sem_trywait(struct uf_sem *sem)
 
 int uf_sem_post(struct uf_sem *sem)
 {
-	struct uf_thread *t = uf_enter();
+	struct uf_thread *t;
 	struct uf_waiter *next;
 	int error = 0;
 
+	UF_CHECK(SEM, sem);
+	t = uf_enter();
 	uf_spin_lock(&sem->guard);
 	next = uf_waitq_claim(&sem->waiters);
 	if (!next) {

@@ -31,9 +31,6 @@
 /* Stacks that nobody has needed for so long are surplus. */
 #define UF_STACK_IDLE_NS 1000000000ULL
 
-/* Offsets from the top in use, a cache line each; together half a page. */
-#define UF_STACK_COLOURS 32
-
 /* ------------------------------------------------------------ the surplus */
 
 static void add_surplus(struct uf_stacks *stacks, struct uf_fiber *batch)
@@ -332,15 +329,34 @@ void uf_stacks_trim(struct uf_runtime *rt)
 
 /* ------------------------------------------------------------------ stacks */
 
+/* The highest place for a fiber on a stack. */
+static char *top_place(void *stack, size_t size)
+{
+	return (char *)stack + size -
+	       ((sizeof(struct uf_fiber) + UF_CACHE_LINE - 1) & -UF_CACHE_LINE);
+}
+
+/* A place for it, by its colour. */
+struct uf_fiber *uf_stack_place(void *stack, size_t size, unsigned int colour)
+{
+	char *place = top_place(stack, size);
+
+	place -= colour % UF_STACK_COLOURS * UF_CACHE_LINE;
+	return (struct uf_fiber *)place;
+}
+
+unsigned int uf_stack_colour(const struct uf_fiber *fiber)
+{
+	return (top_place(fiber->stack, fiber->stack_size) - (char *)fiber) /
+	       UF_CACHE_LINE;
+}
+
 /* Where a stack has its fiber. Slots of a chunk are neighbours, so their numbers make good colours. */
 struct uf_fiber *uf_stack_fiber(void *stack, size_t size)
 {
 	size_t slot = (uintptr_t)stack / (uf_page_size() + size);
-	char *top = (char *)stack + size;
 
-	top -= slot % UF_STACK_COLOURS * UF_CACHE_LINE;
-	top -= (sizeof(struct uf_fiber) + UF_CACHE_LINE - 1) & -UF_CACHE_LINE;
-	return (struct uf_fiber *)top;
+	return uf_stack_place(stack, size, slot % UF_STACK_COLOURS);
 }
 
 static struct uf_fiber *new_stack(struct uf_stacks *stacks, size_t size)
@@ -386,8 +402,11 @@ struct uf_fiber *uf_stack_alloc(struct uf_runtime *rt, size_t size)
 		uf_stacks_trim(rt);
 	if (!fiber)
 		fiber = new_stack(&rt->stacks, size);
-	if (fiber)
-		uf_san_stack(&fiber->ctx.san, fiber->stack, fiber->stack_size);
+	if (!fiber)
+		return NULL;
+	fiber = uf_check_move(rt, fiber);
+	uf_check_born(UF_KIND_FIBER, fiber);
+	uf_san_stack(&fiber->ctx.san, fiber->stack, fiber->stack_size);
 	return fiber;
 }
 

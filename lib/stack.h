@@ -12,9 +12,14 @@
 #define UF_STACK_BATCH 32U
 #define UF_STACK_BATCH_SIZE ((size_t)2 << 20)
 
+/* Offsets from the top in use, a cache line each; together half a page. */
+#define UF_STACK_COLOURS 32
+
 struct uf_fiber *uf_stack_refill(struct uf_thread *t, struct uf_runtime *rt,
 				 unsigned int class);
 void uf_stack_spill(struct uf_thread *t, struct uf_fiber *fiber);
+struct uf_fiber *uf_stack_place(void *stack, size_t size, unsigned int colour);
+unsigned int uf_stack_colour(const struct uf_fiber *fiber);
 struct uf_fiber *uf_stack_fiber(void *stack, size_t size);
 void uf_stack_clean(struct uf_fiber *fiber);
 bool uf_stacks_pooled(const struct uf_runtime *rt, const struct uf_server *s);
@@ -91,7 +96,8 @@ uf_stack_take_warm(struct uf_thread *t, struct uf_runtime *rt, size_t size)
 	unsigned int class = uf_stack_class(size);
 	struct uf_fiber *fiber;
 
-	if (unlikely(!cache || class == UF_STACK_LARGE))
+	/* What the checked build does with a new fiber it cannot do here. */
+	if (UF_IS_CHECKED || unlikely(!cache || class == UF_STACK_LARGE))
 		return NULL;
 	fiber = uf_stack_pop(&cache->now[class]);
 	if (unlikely(!fiber))
@@ -111,6 +117,7 @@ static inline void uf_stack_free(struct uf_thread *t, struct uf_fiber *fiber)
 	struct uf_stack_cache *cache = uf_stack_cache(t, fiber->rt);
 	unsigned int class = uf_stack_class(fiber->stack_size);
 
+	uf_check_gone(fiber, fiber->id);
 	uf_san_stack_end(&fiber->ctx.san);
 	if (likely(cache && class != UF_STACK_LARGE &&
 		   cache->now[class].nr < uf_stack_batch(class))) {

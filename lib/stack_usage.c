@@ -94,6 +94,7 @@ first_used(char *page, const struct uf_fiber *fiber)
 
 ssize_t uf_stack_high_water(const struct uf_fiber *fiber)
 {
+	UF_CHECK_OR_NULL(FIBER, fiber);
 	char *page;
 	int fd, error;
 
@@ -110,6 +111,7 @@ ssize_t uf_stack_high_water(const struct uf_fiber *fiber)
 
 size_t uf_stack_size(const struct uf_fiber *fiber)
 {
+	UF_CHECK_OR_NULL(FIBER, fiber);
 	if (!fiber)
 		fiber = uf_self();
 	return fiber ? (const char *)fiber - (const char *)fiber->stack : 0;

@@ -35,6 +35,8 @@ int uf_runtime_stats(const struct uf_runtime *rt, struct uf_stats *stats)
 {
 	unsigned int i;
 
+	UF_CHECK_OR_NULL(RUNTIME, rt);
+	UF_CHECK_GIVEN(stats);
 	if (!rt) {
 		struct uf_thread *t = uf_thread_self();
 

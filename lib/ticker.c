@@ -12,11 +12,13 @@ int uf_ticker_init(struct uf_ticker *ticker, uint64_t period, uint64_t first)
 {
 	uint64_t now = uf_now();
 
+	UF_CHECK_GIVEN(ticker);
 	if (!period)
 		return -EINVAL;
 	if (!first)
 		first = period < UF_FOREVER - now ? now + period : UF_FOREVER;
 	*ticker = (struct uf_ticker){ .period = period, .next = first };
+	uf_check_born(UF_KIND_TICKER, ticker);
 	return 0;
 }
 
@@ -57,10 +59,12 @@ static int wait_for_tick(struct uf_thread **t, struct uf_ticker *ticker,
 int uf_ticker_wait_until(struct uf_ticker *ticker, uint64_t *ticks,
 			 uint64_t deadline)
 {
-	struct uf_thread *t = uf_enter();
+	struct uf_thread *t;
 	uint64_t n = 0;
 	int error;
 
+	UF_CHECK(TICKER, ticker);
+	t = uf_enter();
 	do {
 		uf_spin_lock(&ticker->guard);
 		error = uf_ticker_try(ticker, &n);
@@ -77,15 +81,18 @@ int uf_ticker_wait_until(struct uf_ticker *ticker, uint64_t *ticks,
 
 int uf_ticker_wait(struct uf_ticker *ticker, uint64_t *ticks)
 {
+	UF_CHECK(TICKER, ticker);
 	return uf_ticker_wait_until(ticker, ticks, UF_FOREVER);
 }
 
 int uf_ticker_stop(struct uf_ticker *ticker)
 {
-	struct uf_thread *t = uf_enter();
+	struct uf_thread *t;
 	struct uf_waitq claimed;
 	int error;
 
+	UF_CHECK(TICKER, ticker);
+	t = uf_enter();
 	uf_spin_lock(&ticker->guard);
 	error = ticker->stopped ? -EPIPE : 0;
 	ticker->stopped = true;

@@ -6,11 +6,13 @@
 
 int uf_waitgroup_add(struct uf_waitgroup *group, int n)
 {
-	struct uf_thread *t = uf_enter();
+	struct uf_thread *t;
 	struct uf_waitq claimed = { 0 };
 	int64_t count;
 	int error = 0;
 
+	UF_CHECK(WAITGROUP, group);
+	t = uf_enter();
 	uf_spin_lock(&group->guard);
 	count = (int64_t)group->count + n;
 	if (count < 0)
@@ -29,15 +31,18 @@ int uf_waitgroup_add(struct uf_waitgroup *group, int n)
 
 int uf_waitgroup_done(struct uf_waitgroup *group)
 {
+	UF_CHECK(WAITGROUP, group);
 	return uf_waitgroup_add(group, -1);
 }
 
 int uf_waitgroup_wait_until(struct uf_waitgroup *group, uint64_t deadline)
 {
-	struct uf_thread *t = uf_enter();
+	struct uf_thread *t;
 	struct uf_waiter waiter;
 	int error = 0;
 
+	UF_CHECK(WAITGROUP, group);
+	t = uf_enter();
 	uf_spin_lock(&group->guard);
 	if (group->count)
 		error = uf_wait_on(&t, &group->guard, &group->waiters, &waiter,
@@ -50,5 +55,6 @@ int uf_waitgroup_wait_until(struct uf_waitgroup *group, uint64_t deadline)
 
 int uf_waitgroup_wait(struct uf_waitgroup *group)
 {
+	UF_CHECK(WAITGROUP, group);
 	return uf_waitgroup_wait_until(group, UF_FOREVER);
 }
