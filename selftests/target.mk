@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Builds and runs one directory of tests by the kernel's lib.mk; the Makefile
-# beside this one calls it there, with UF_PROGS, UF_BUILD, UF_KSFT and SAN set.
+# beside this one calls it there, with UF_PROGS, UF_BUILD, UF_KSFT, SAN and CHECKED
+# set.
 
 TOP := $(abspath ../..)
 DIR := $(notdir $(CURDIR))
@@ -40,6 +41,9 @@ else ifeq ($(SAN),tsan)
 CFLAGS += -fsanitize=thread -fno-omit-frame-pointer -Wno-tsan
 else ifeq ($(SAN),ubsan)
 CFLAGS += -fsanitize=undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+endif
+ifneq ($(CHECKED),)
+CFLAGS += -DUF_CHECKED
 endif
 extra := $(LIBDIR)/libufiber.a
 endif
@@ -87,6 +91,6 @@ ifeq ($(DIR),lib)
 # The recipe, though empty, has make look at the file's new time.
 $(LIBDIR)/libufiber.a: lib ;
 lib:
-	@+$(MAKE) --no-print-directory -C $(TOP)/lib SAN=$(SAN) ARCH=$(UF_ARCH)
+	@+$(MAKE) --no-print-directory -C $(TOP)/lib SAN=$(SAN) CHECKED=$(CHECKED) ARCH=$(UF_ARCH)
 .PHONY: lib
 endif

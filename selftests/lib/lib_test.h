@@ -94,6 +94,18 @@ static inline void lib_test_need_runtime(void)
 #define JOIN(fiber) \
 	ASSERT_EQ(0, uf_join(fiber, NULL))
 
+/* The checked build does not put a new fiber at the address of the last one. */
+#ifdef UF_CHECKED
+#define EXPECT_SAME_STACK(first, second)				\
+	do {								\
+		EXPECT_NE(first, second);				\
+		EXPECT_EQ((uintptr_t)(first) >> 12,			\
+			  (uintptr_t)(second) >> 12);			\
+	} while (0)
+#else
+#define EXPECT_SAME_STACK(first, second) EXPECT_EQ(first, second)
+#endif
+
 /* A test whose body runs as the first fiber of a runtime. */
 #define FIBER_TEST(test_name, nr_servers)				\
 	static void test_name##_body(struct __test_metadata *_metadata); \

@@ -129,7 +129,7 @@ FIBER_TEST(reuse, 1)
 
 	ASSERT_EQ(0, run_with_stack(0, here, NULL, &first));
 	ASSERT_EQ(0, run_with_stack(0, here, NULL, &second));
-	EXPECT_EQ(first, second);
+	EXPECT_SAME_STACK(first, second);
 }
 
 /* Hot lines of different stacks do not fall in one set of the cache. */
