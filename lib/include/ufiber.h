@@ -31,7 +31,9 @@
  *    (errno included) across such a call.
  *  - A call that has to wait returns -ECANCELED if its fiber has been cancelled
  *    (uf_cancel()), and -ETIMEDOUT at the deadline of a scope that it is in.
- *  - Pointers must be valid, unless NULL is said to be allowed.
+ *  - Pointers must be valid, unless NULL is said to be allowed. What comes of one that
+ *    is not is undefined; a library that was built with CHECKED=1 says what is wrong
+ *    with it on stderr, and aborts (Documentation/guide.rst).
  *  - No function may be called from a signal handler. A handler may run on a
  *    fiber's stack, or on that of any thread of a runtime.
  *  - After fork() the child has the memory of a runtime but none of its threads. It is

@@ -62,7 +62,7 @@ struct uf_attr {
  * uf_create - make a fiber, ready to run
  * @rt: the runtime, or NULL for the calling fiber's.
  * @fiber: where to store its handle, valid until it is joined or detached;
- *	may be NULL only with UF_DETACHED, and UF_FPENV at most.
+ *	may be NULL only with UF_DETACHED, and not with UF_PARKED.
  * @attr: attributes, or NULL.
  * @start: what it runs; @arg: its argument. Returning from @start ends the
  *	fiber as uf_exit() does.

@@ -57,7 +57,8 @@ ssize_t uf_write_until(int fd, const void *buf, size_t count, uint64_t deadline)
 /**
  * uf_pread - read from a place in a file
  *
- * As pread() does. Fiber only; may switch. Returns as uf_read().
+ * As pread() does; but of what has no places, such as a pipe, it reads as uf_read()
+ * does, where pread() returns ESPIPE. Fiber only; may switch. Returns as uf_read().
  */
 ssize_t uf_pread(int fd, void *buf, size_t count, off_t offset);
 ssize_t uf_pread_until(int fd, void *buf, size_t count, off_t offset,
@@ -66,7 +67,8 @@ ssize_t uf_pread_until(int fd, void *buf, size_t count, off_t offset,
 /**
  * uf_pwrite - write to a place in a file
  *
- * As pwrite() does. Fiber only; may switch. Returns as uf_write().
+ * As pwrite() does; but to what has no places, such as a pipe, it writes as uf_write()
+ * does, where pwrite() returns ESPIPE. Fiber only; may switch. Returns as uf_write().
  */
 ssize_t uf_pwrite(int fd, const void *buf, size_t count, off_t offset);
 ssize_t uf_pwrite_until(int fd, const void *buf, size_t count, off_t offset,

@@ -22,7 +22,7 @@ struct uf_policy;
  *	(there is told how it is rounded); at least UF_STACK_MIN; 0 means
  *	64 KiB.
  * @ring_entries: entries of each server's io_uring submission queue, rounded
- *	up to a power of two; 0 means 256.
+ *	up to a power of two, or down to what the kernel has at most; 0 means 256.
  * @backend: "module", "monitor", "none", or NULL: the environment variable
  *	UFIBER_BACKEND if it is set, else the best that works here; that is
  *	"monitor", without a word, if /dev/ufiber is not there or may not be
