@@ -6,7 +6,7 @@
  * a thread can be stopped without harm to others.
  *
  * Task work also runs within a few calls (io_uring_enter, when it waits; stops
- * for a debugger); there we leave the thread as it is.
+ * for a debugger), and in the freezer's trap; there we leave the thread as it is.
  *
  * Work for the thread may come while it is held. Signals: it goes to user mode,
  * where its handler runs without a server; it stays RUNNABLE and queued, is
@@ -25,11 +25,34 @@
 #include "trace.h"
 #include "ufiber.h"
 
-/* Is current in a system call that has no result yet? */
+/* Is current in a system call that has no result yet, or in the freezer's trap? */
 static bool uf_within_call(struct pt_regs *regs)
 {
+	if (uf_task_is_frozen(current))
+		return true;
 	return syscall_get_nr(current, regs) >= 0 &&
 	       syscall_get_error(current, regs) == -ENOSYS;
+}
+
+/*
+ * The freezer clears TIF_SIGPENDING to sleep, though signals may be pending, stops
+ * included, and then has the work run. Who was held there would not know of them. It
+ * looks at them itself later on, so that we may set the flag again, and the thread
+ * goes on as any does that signals wait for.
+ */
+static void uf_see_signals(void)
+{
+	/* Nobody but current itself could change which that is. */
+	struct sighand_struct *sighand = rcu_dereference_raw(current->sighand);
+	sigset_t set;
+
+	spin_lock_irq(&sighand->siglock);
+	sigorsets(&set, &current->pending.signal,
+		  &current->signal->shared_pending.signal);
+	sigandnsets(&set, &set, &current->blocked);
+	if (!sigisemptyset(&set))
+		set_thread_flag(TIF_SIGPENDING);
+	spin_unlock_irq(&sighand->siglock);
 }
 
 /* Has it ended so that it will be repeated, or return EINTR after a handler? */
@@ -226,6 +249,8 @@ void uf_hold(struct uf_thread *thread, bool more_work)
 		uf_thread_unregister(thread);
 		return;
 	}
+	if (unlikely(uf_task_is_frozen(current)))
+		uf_see_signals();
 	if (READ_ONCE(thread->state) == UFIBER_THREAD_BLOCKED &&
 	    uf_call_goes_on(thread)) {
 		uf_delay(UF_DELAY_GOES_ON);

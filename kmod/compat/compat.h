@@ -60,6 +60,16 @@ static inline bool uf_task_sleeps(struct task_struct *task)
 #endif
 }
 
+/* Has the freezer of cgroups stopped @task, and not let it go on its way yet? */
+static inline bool uf_task_is_frozen(const struct task_struct *task)
+{
+#ifdef CONFIG_CGROUPS
+	return task->frozen;
+#else
+	return false;
+#endif
+}
+
 /* Whether @task runs on some CPU just now. */
 static inline bool uf_on_cpu(struct task_struct *task)
 {

@@ -151,6 +151,95 @@ TEST(freeze_standby)
 	END_ONE();
 }
 
+/*
+ * A thread that was frozen in user mode goes on without a server: what came to it
+ * while it was frozen is not left lying until it gets one, nor what comes later.
+ */
+static struct uf_thread a, b;
+static int up[2];
+
+/* A signal wakes a frozen thread, which then sleeps again. */
+static long slept;
+
+static bool has_slept_again(void *tid)
+{
+	return uf_proc_value(*(pid_t *)tid, "voluntary_ctxt_switches") > slept;
+}
+
+#define WHILE_FROZEN(tid, what)						\
+	do {								\
+		pid_t _tid = (tid);					\
+									\
+		slept = uf_proc_value(_tid, "voluntary_ctxt_switches");	\
+		ASSERT_LE(0, slept);					\
+		what;							\
+		ASSERT_TRUE(uf_await(&d, has_slept_again, &_tid, "the frozen thread")); \
+	} while (0)
+
+TEST(thawed_with_a_signal)
+{
+	char tid[12];
+	int i;
+
+	UF_CGROUP(&group, "");
+	ASSERT_EQ(0, uf_cgroup_write(&group, "cgroup.type", "threaded"));
+	UF_OPEN(&d, 1, 4);
+	uf_catch(SIGUSR1, SA_RESTART);
+	UF_SPAWN_RUNNING(&d, &a);
+	UF_SPIN(&a);
+	snprintf(tid, sizeof(tid), "%d", a.tid);
+	ASSERT_EQ(0, uf_cgroup_write(&group, "cgroup.threads", tid));
+	freeze(_metadata);
+	ASSERT_STATE(&a, BLOCKED, 0);
+	UF_SPAWN_RUNNING(&d, &b);
+	WHILE_FROZEN(a.tid, uf_signal(&a, SIGUSR1));
+	EXPECT_EQ(0, a.handled);
+	thaw(_metadata);
+	ASSERT_TRUE(uf_await_count(&a, &a.handled, 1));
+	for (i = 2; i < 5; i++) {
+		ASSERT_STATE(&a, RUNNABLE, UF_ANY_FLAGS);
+		uf_signal(&a, SIGUSR1);
+		ASSERT_TRUE(uf_await_count(&a, &a.handled, i));
+	}
+	EXPECT_EQ(0, uf_unregister(&b));
+	ASSERT_STATE(&a, RUNNING, 0);
+	uf_stop(&a);
+	uf_join(&a);
+	uf_cgroup_remove(&group);
+}
+
+/* Whom the user gives no server is held for ever, but stopped all the same. */
+TEST(thawed_with_a_stop)
+{
+	pid_t pid;
+
+	UF_CGROUP(&group, "");
+	ASSERT_EQ(0, pipe(up));
+	pid = uf_fork();
+	if (!pid) {
+		struct ufiber_register reg = { .size = sizeof(reg) };
+		struct ufiber_wait w = { .size = sizeof(w), .flags = STANDBY };
+
+		UF_OPEN_AS(&d, UFIBER_SETUP_USER_SCHED, 1, 1, 4);
+		ASSERT_EQ(0, uf_ioctl(d.fd, UFIBER_IOC_REGISTER, &reg));
+		ASSERT_EQ(0, uf_ioctl(d.fd, UFIBER_IOC_WAIT, &w));
+		d.threads[reg.thread].critical = 1;
+		ASSERT_EQ(0, uf_put(up[1]));
+		d.threads[reg.thread].critical = 0;
+		for (;;)
+			;
+	}
+	ASSERT_EQ(1, uf_get(up[0]));
+	ASSERT_EQ(0, uf_cgroup_add(&group, pid));
+	freeze(_metadata);
+	WHILE_FROZEN(pid, ASSERT_EQ(0, kill(pid, SIGSTOP)));
+	thaw(_metadata);
+	ASSERT_TRUE(uf_await_proc(pid, pid, 'T'));
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+	uf_cgroup_remove(&group);
+}
+
 TEST(storm_of_freezing)
 {
 	int i;

@@ -641,7 +641,7 @@ long uf_proc_value(pid_t tid, const char *key)
 {
 	char path[64], buf[4096], *p;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/status", tid);
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
 	if (uf_proc_read(path, buf, sizeof(buf)))
 		return -1;
 	p = strstr(buf, key);
