@@ -232,22 +232,16 @@ static void uf_await_grant(struct uf_thread *thread)
 	uf_unlock(thread->domain);
 }
 
-/**
- * uf_hold - give current a server, or hold it until it gets one
- * @thread: current's registration
- * @more_work: other task work waits to be run after this
- *
- * The resume work. Called in task context, on the way to user mode.
- */
-void uf_hold(struct uf_thread *thread, bool more_work)
+/* Returns false if the thread is still to be held, and the work queued again. */
+static bool uf_try_hold(struct uf_thread *thread, bool more_work)
 {
 	if (uf_task_ends(current))
-		return;
+		return true;
 	uf_delay(UF_DELAY_HOLD);
 	/* After an exec perhaps without a switch, by which the hook would know. */
 	if (uf_registration_is_void(thread)) {
 		uf_thread_unregister(thread);
-		return;
+		return true;
 	}
 	if (unlikely(uf_task_is_frozen(current)))
 		uf_see_signals();
@@ -255,17 +249,17 @@ void uf_hold(struct uf_thread *thread, bool more_work)
 	    uf_call_goes_on(thread)) {
 		uf_delay(UF_DELAY_GOES_ON);
 		uf_look_again(thread);
-		return;
+		return true;
 	}
 	if (unlikely(READ_ONCE(thread->kicked))) {
 		if (uf_within_call(current_pt_regs())) {
 			uf_look_again(thread);
-			return;
+			return true;
 		}
 		uf_preempt(thread);
 	}
 	if (uf_unblock(thread))
-		return;
+		return true;
 	if (!more_work) {
 		WRITE_ONCE(thread->held, true);
 		uf_sleep_held(thread);
@@ -274,15 +268,41 @@ void uf_hold(struct uf_thread *thread, bool more_work)
 	}
 	if (READ_ONCE(thread->left)) {
 		uf_thread_detach(thread);
-		return;
+		return true;
 	}
 	if (READ_ONCE(thread->state) != UFIBER_THREAD_RUNNABLE) {
 		uf_await_grant(thread);
 		uf_goes_on(thread);
-		return;
+		return true;
 	}
 	if (task_sigpending(current))
-		return;
-	clear_notify_signal();
-	uf_resume_queue(thread);
+		return true;
+	if (test_thread_flag(TIF_NOTIFY_SIGNAL)) {
+		clear_notify_signal();
+		thread->notified = true;
+	}
+	return false;
+}
+
+/**
+ * uf_hold - give current a server, or hold it until it gets one
+ * @thread: current's registration
+ * @more_work: other task work waits to be run after this
+ *
+ * The resume work. Called in task context, on the way to user mode.
+ *
+ * TIF_NOTIFY_SIGNAL keeps a thread from sleeping, so it is cleared to hold one. But
+ * it may also be what broke the call, and what has that repeated and the mask of
+ * signals restored, on the way to user mode that is still to come (a tracer's stop
+ * at the call's end runs the work before it). So it is set again at the end.
+ */
+void uf_hold(struct uf_thread *thread, bool more_work)
+{
+	if (!uf_try_hold(thread, more_work)) {
+		uf_resume_queue(thread);
+	} else if (unlikely(thread->notified)) {
+		thread->notified = false;
+		if (!uf_task_ends(current))
+			set_thread_flag(TIF_NOTIFY_SIGNAL);
+	}
 }

@@ -182,6 +182,7 @@ struct uf_thread {
 	bool held;				/* O, sleeps in uf_hold() */
 	bool attached;				/* O, the hook is in place */
 	int resume_queued;			/* O, also in interrupts: xchg() */
+	bool notified;				/* O, TIF_NOTIFY_SIGNAL is due */
 	bool woken;				/* L, WAKE came before its WAIT */
 	bool cancelled;				/* L, WAKE with CANCEL came */
 	bool mid_wait;				/* O, a signal broke its WAIT */

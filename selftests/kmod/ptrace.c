@@ -7,6 +7,8 @@
 #include "uf_test.h"
 #include "uf_scene.h"
 #include "uf_storm.h"
+#include <liburing.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -392,6 +394,78 @@ TEST(syscall_stops_of_the_module)
 	EXPECT_EQ(0, WEXITSTATUS(status));
 	UF_CHILD_CLOSE(&child);
 	UF_REFS_BACK();
+}
+
+/*
+ * io_uring breaks a read(), and the kernel repeats it. A kick comes between the two,
+ * so the thread is held; the read() is repeated all the same. It had kept its server
+ * so far, by @critical; strace stops it at the end of the broken call.
+ */
+static struct io_uring ring;
+static int completed[2];
+
+static long do_poll_add(long *args)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
+
+	io_uring_prep_poll_add(sqe, args[0], POLLIN);
+	return io_uring_submit(&ring);
+}
+
+static void broken_call(struct __test_metadata *_metadata, bool traced)
+{
+	int status;
+
+	if (io_uring_queue_init(8, &ring, 0))
+		SKIP(return, "no io_uring");
+	io_uring_queue_exit(&ring);
+	PAIR_IN_CHILD({
+		ASSERT_EQ(0, io_uring_queue_init(8, &ring, 0));
+		ASSERT_EQ(0, pipe(completed));
+		ASSERT_EQ(1, uf_call(&pair->subject, do_poll_add, (long)completed[0]));
+		UF_CHILD_STEP(&child);
+		ASSERT_LE(0, uf_wait(&pair->subject, STANDBY, 0, 0));
+		pair->d.threads[pair->subject.id].critical = 1;
+		uf_post_read(&pair->subject, pair->fds[0]);
+		ASSERT_TRUE(uf_await_sleep(&pair->subject, SYS_read));
+		ASSERT_TRUE(uf_await_proc(getpid(), pair->subject.tid, 'S'));
+		ASSERT_STATE(&pair->subject, RUNNING, 0);
+		UF_SPAWN_RUNNABLE(&pair->d, &pair->other);
+		ASSERT_EQ(0, uf_kick(&pair->subject));
+		pair->d.threads[pair->subject.id].critical = 0;
+		ASSERT_EQ(0, uf_put(completed[1]));
+		ASSERT_DONE(0, &pair->other);
+		EXPECT_EQ(0, uf_unregister(&pair->other));
+		ASSERT_TRUE(uf_await_sleep(&pair->subject, SYS_read));
+		ASSERT_BUSY(&pair->subject);
+		ASSERT_EQ(0, uf_put(pair->fds[1]));
+		EXPECT_EQ(1, uf_finish(&pair->subject));
+		uf_join(&pair->subject);
+		uf_close(&pair->d);
+	});
+	if (!traced)
+		ASSERT_PTRACE(PTRACE_DETACH, pair->subject.tid, 0, 0);
+	UF_NEXT_STEP(&child);
+	while (traced) {
+		ASSERT_PTRACE(PTRACE_SYSCALL, pair->subject.tid, 0, 0);
+		ASSERT_EQ(pair->subject.tid, waitpid(pair->subject.tid, &status, __WALL));
+		traced = WIFSTOPPED(status);
+	}
+	ASSERT_EQ(child.pid, waitpid(child.pid, &status, 0));
+	EXPECT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(0, WEXITSTATUS(status));
+	UF_CHILD_CLOSE(&child);
+	UF_REFS_BACK();
+}
+
+TEST(broken_call_untraced)
+{
+	broken_call(_metadata, false);
+}
+
+TEST(broken_call_traced)
+{
+	broken_call(_metadata, true);
 }
 
 /* A tracer that stops threads at random, while they do all there is to do. */
