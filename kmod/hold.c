@@ -232,6 +232,19 @@ static void uf_await_grant(struct uf_thread *thread)
 	uf_unlock(thread->domain);
 }
 
+/*
+ * Is current in a WAIT that io_uring broke and the kernel repeats? That goes on with
+ * its sleep, and knows the deadline and the cancel, which a hold here does not. (Work
+ * for it here can be there from before its sleep, when it faulted in its argument.)
+ */
+static bool uf_wait_is_repeated(const struct uf_thread *thread)
+{
+	return unlikely(thread->mid_wait) &&
+	       READ_ONCE(thread->state) == UFIBER_THREAD_RUNNABLE &&
+	       uf_call_is_repeated(current_pt_regs()) &&
+	       !task_sigpending(current);
+}
+
 /* Returns false if the thread is still to be held, and the work queued again. */
 static bool uf_try_hold(struct uf_thread *thread, bool more_work)
 {
@@ -258,6 +271,8 @@ static bool uf_try_hold(struct uf_thread *thread, bool more_work)
 		}
 		uf_preempt(thread);
 	}
+	if (uf_wait_is_repeated(thread))
+		return true;
 	if (uf_unblock(thread))
 		return true;
 	if (!more_work) {

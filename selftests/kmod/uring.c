@@ -6,9 +6,11 @@
  */
 #include "uf_test.h"
 #include <liburing.h>
+#include <linux/userfaultfd.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/eventfd.h>
+#include <time.h>
 
 #define STANDBY		UFIBER_WAIT_STANDBY
 #define Q_WAITING	UFIBER_QUERY_WAITING
@@ -321,6 +323,70 @@ TEST(blocked_in_a_fault)
 	uf_post_wait(&b, STANDBY, 0, 0);
 	ASSERT_DONE('z', &a);
 	ASSERT_STATE(&a, RUNNING, 0);
+}
+
+/*
+ * A WAIT blocks in the fault of its argument, so there is work for it at the return
+ * to user mode, and then sleeps RUNNABLE. io_uring breaks that sleep; but it goes
+ * on, and ends by its deadline or a cancel, not only when there is a server.
+ */
+static long do_wait_arg(long *args)
+{
+	return uf_ioctl(args[0], UFIBER_IOC_WAIT, (void *)args[1]);
+}
+
+static void wait_after_a_fault(struct __test_metadata *_metadata, __u64 timeout)
+{
+	static union {
+		struct ufiber_wait arg;
+		char page[4096];
+	} from __attribute__((aligned(4096)));
+	struct uffdio_copy copy = { .src = (unsigned long)&from, .len = sizeof(from) };
+	struct uf_fault f;
+	long ret;
+
+	BEGIN(1);
+	ret = uf_fault_begin(&f);
+	if (ret == -EPERM || ret == -ENOSYS)
+		SKIP(return, "userfaultfd: %s", strerror(-ret));
+	ASSERT_EQ(0, ret);
+	copy.dst = (unsigned long)f.page;
+	UF_SPAWN_RUNNING(&d, &a);
+	ASSERT_EQ(1, uf_call(&a, do_submit, 1L));
+	uf_order(&a, do_wait_arg, (long)d.fd, (long)f.page);
+	ASSERT_EQ(0, uf_fault_await(&f));
+	ASSERT_STATE(&a, BLOCKED, 0);
+	UF_SPAWN_RUNNING(&d, &b);
+	from.arg = (struct ufiber_wait){
+		.size = sizeof(from.arg),
+		.flags = UFIBER_WAIT_ACQUIRE | (timeout ? UFIBER_WAIT_TIMEOUT : 0),
+		.clock = timeout ? CLOCK_MONOTONIC : 0,
+		.timeout = timeout ? uf_now() + timeout : 0,
+	};
+	ASSERT_EQ(0, ioctl(f.fd, UFFDIO_COPY, &copy));
+	ASSERT_STATE(&a, RUNNABLE, Q_WAITING);
+	ASSERT_EQ(0, let_end(0));
+	ASSERT_COMPLETION(0, 8);
+	if (timeout) {
+		ASSERT_DONE(-ETIMEDOUT, &a);
+	} else {
+		ASSERT_STATE(&a, RUNNABLE, Q_WAITING);
+		ASSERT_BUSY(&a);
+		EXPECT_EQ(0, uf_wake(&a, UFIBER_WAKE_CANCEL));
+		ASSERT_DONE(-ECANCELED, &a);
+	}
+	ASSERT_STATE(&a, IDLE, 0);
+	ASSERT_STATE(&b, RUNNING, 0);
+}
+
+TEST(waits_after_a_fault_with_a_deadline)
+{
+	wait_after_a_fault(_metadata, 500000000);
+}
+
+TEST(waits_after_a_fault_and_is_cancelled)
+{
+	wait_after_a_fault(_metadata, 0);
 }
 
 static long do_vfork(long *args)
