@@ -37,6 +37,7 @@ static void uf_block(struct uf_thread *thread)
 			goto out;
 		/* Of a BLOCKED time before, which nobody saw the end of. */
 		thread->interrupted = false;
+		thread->uncounted = false;
 		uf_release(thread, UFIBER_THREAD_BLOCKED);
 		trace_ufiber_block(thread, server);
 		WRITE_ONCE(thread->shared->blocks, ++thread->blocks);
@@ -54,6 +55,8 @@ static void uf_block(struct uf_thread *thread)
 		 * It waits for a server but is not held: a signal handler runs,
 		 * and sleeps. A server would be lost on it now.
 		 */
+		thread->interrupted = false;
+		thread->uncounted = true;
 		uf_dequeue(thread);
 		uf_set_state(thread, UFIBER_THREAD_BLOCKED);
 		trace_ufiber_block(thread, NULL);

@@ -112,7 +112,7 @@ int uf_interrupt(struct uf_domain *domain, const struct ufiber_interrupt *args)
 		ret = -ESRCH;
 	} else if (thread->state != UFIBER_THREAD_BLOCKED || thread->loose ||
 		   ((args->flags & UFIBER_INTERRUPT_BLOCK) &&
-		    thread->blocks != args->block)) {
+		    (thread->uncounted || thread->blocks != args->block))) {
 		ret = -EAGAIN;
 	} else {
 		thread->interrupted = true;

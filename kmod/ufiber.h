@@ -177,6 +177,7 @@ struct uf_thread {
 	bool kicked;				/* L, is to give its server up */
 	bool interrupted;			/* L, see uf_interrupt() */
 	bool loose;				/* L, BLOCKED, but not asleep */
+	bool uncounted;				/* L, BLOCKED, but not in blocks */
 	bool waiting;				/* OL, in uf_wait(); O if no longer IDLE */
 	bool aside;				/* O, about to sleep but does not */
 	bool held;				/* O, sleeps in uf_hold() */

@@ -3,6 +3,7 @@
 #include "uf_test.h"
 #include <liburing.h>
 #include <linux/futex.h>
+#include <linux/userfaultfd.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/epoll.h>
@@ -400,6 +401,142 @@ TEST(that_block_alone)
 	t.block = blocks;
 	EXPECT_EQ(0, uf_ioctl(d.fd, UFIBER_IOC_INTERRUPT, &t));
 	ASSERT_DONE(-EINTR, &a);
+}
+
+/* ------------------------------------------------- calls of a signal handler */
+
+static int fds2[2];
+static atomic_long handler_read;	/* what its read() returned */
+
+static void reading_handler(int sig)
+{
+	char byte;
+	long ret = syscall(SYS_read, fds2[0], &byte, 1);
+
+	atomic_store(&handler_read, ret < 0 ? -errno : ret);
+}
+
+static bool handler_has_read(void *unused)
+{
+	return atomic_load(&handler_read);
+}
+
+/* The handler runs without a server, and sleeps: what was meant for others passes it. */
+#define BLOCK_IN_HANDLER()						\
+	do {								\
+		uf_signal(&a, SIGUSR1);					\
+		ASSERT_STATE(&a, BLOCKED, 0);				\
+		ASSERT_TRUE(uf_await_sleep(&a, SYS_read));		\
+		ASSERT_TRUE(uf_await_proc(getpid(), a.tid, 'S'));	\
+	} while (0)
+
+/* It gets its byte, and once there is a server for it goes on. */
+#define END_HANDLER()							\
+	do {								\
+		EXPECT_EQ(0, atomic_load(&handler_read));		\
+		ASSERT_TRUE(uf_await_sleep(&a, SYS_read));		\
+		ASSERT_EQ(0, uf_put(fds2[1]));				\
+		EXPECT_EQ(0, uf_unregister(&b));			\
+		ASSERT_TRUE(uf_await(&d, handler_has_read, NULL, "the handler's read()")); \
+		EXPECT_EQ(1, atomic_load(&handler_read));		\
+	} while (0)
+
+TEST(that_block_not_a_handlers)
+{
+	struct ufiber_interrupt t = { .size = sizeof(t), .flags = UFIBER_INTERRUPT_BLOCK };
+	struct sigaction sa = { .sa_handler = reading_handler };
+
+	BEGIN();
+	ASSERT_EQ(0, pipe(fds2));
+	ASSERT_EQ(0, sigaction(SIGUSR1, &sa, NULL));
+	uf_post_read(&a, fds[0]);
+	ASSERT_STATE(&a, BLOCKED, 0);
+	t.thread = a.id;
+	t.block = d.threads[a.id].blocks;
+	UF_SPAWN_RUNNING(&d, &b);
+	EXPECT_EQ(0, uf_put(fds[1]));
+	ASSERT_STATE(&a, RUNNABLE, Q_HELD);
+	BLOCK_IN_HANDLER();
+	EXPECT_EQ(t.block, d.threads[a.id].blocks);
+	EXPECT_EQ(-EAGAIN, uf_ioctl(d.fd, UFIBER_IOC_INTERRUPT, &t));
+	END_HANDLER();
+	ASSERT_DONE(1, &a);
+	/* The next block is counted again. */
+	uf_post_read(&a, fds[0]);
+	ASSERT_STATE(&a, BLOCKED, 0);
+	ASSERT_TRUE(uf_await_sleep(&a, SYS_read));
+	ASSERT_TRUE(uf_await_proc(getpid(), a.tid, 'S'));
+	t.block = d.threads[a.id].blocks;
+	EXPECT_EQ(0, uf_ioctl(d.fd, UFIBER_IOC_INTERRUPT, &t));
+	ASSERT_DONE(-EINTR, &a);
+}
+
+static bool has_completion(void *unused)
+{
+	return io_uring_cq_ready(&ring);
+}
+
+static long do_poll_add(long *args)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
+
+	io_uring_prep_poll_add(sqe, args[0], POLLIN);
+	return io_uring_submit(&ring);
+}
+
+static long do_wait_arg(long *args)
+{
+	return uf_ioctl(args[0], UFIBER_IOC_WAIT, (void *)args[1]);
+}
+
+/*
+ * INTERRUPT comes while a WAIT faults in its argument, and that goes on: it is
+ * forgotten, and does not end the call of a handler that runs within the WAIT.
+ */
+TEST(forgotten_by_a_wait)
+{
+	static union {
+		struct ufiber_wait arg;
+		char page[4096];
+	} from __attribute__((aligned(4096))) = { .arg.size = sizeof(from.arg) };
+	struct uffdio_copy copy = { .src = (unsigned long)&from, .len = sizeof(from) };
+	struct sigaction sa = { .sa_handler = reading_handler, .sa_flags = SA_RESTART };
+	struct uf_fault f;
+	int go[2];
+	long ret;
+
+	BEGIN();
+	ASSERT_EQ(0, pipe(go));
+	ASSERT_EQ(0, pipe(fds2));
+	ASSERT_EQ(0, sigaction(SIGUSR1, &sa, NULL));
+	ret = io_uring_queue_init(8, &ring, 0);
+	if (ret == -ENOSYS || ret == -EPERM)
+		SKIP(return, "io_uring: %s", strerror(-ret));
+	ASSERT_EQ(0, ret);
+	ret = uf_fault_begin(&f);
+	if (ret == -EPERM || ret == -ENOSYS)
+		SKIP(return, "userfaultfd: %s", strerror(-ret));
+	ASSERT_EQ(0, ret);
+	copy.dst = (unsigned long)f.page;
+	ASSERT_EQ(1, uf_call(&a, do_poll_add, (long)go[0]));
+	ASSERT_STATE(&a, RUNNING, 0);
+	uf_order(&a, do_wait_arg, (long)d.fd, (long)f.page);
+	ASSERT_EQ(0, uf_fault_await(&f));
+	ASSERT_STATE(&a, BLOCKED, 0);
+	UF_SPAWN_RUNNING(&d, &b);
+	ASSERT_TRUE(uf_await(&d, interrupt_cond, &a, "INTERRUPT to succeed"));
+	ASSERT_EQ(0, ioctl(f.fd, UFFDIO_COPY, &copy));
+	ASSERT_STATE(&a, IDLE, Q_WAITING);
+	EXPECT_EQ(0, uf_wake(&a, 0));
+	ASSERT_STATE(&a, RUNNABLE, Q_WAITING);
+	BLOCK_IN_HANDLER();
+	/* io_uring breaks the handler's call: it must be repeated. */
+	ASSERT_EQ(0, uf_put(go[1]));
+	ASSERT_TRUE(uf_await(&d, has_completion, NULL, "a completion"));
+	END_HANDLER();
+	ASSERT_DONE(0, &a);
+	ASSERT_STATE(&a, RUNNING, 0);
+	io_uring_queue_exit(&ring);
 }
 
 /* ------------------------------------------------------------------- errors */

@@ -237,7 +237,8 @@ struct ufiber_shared_server {
  *	counts as the highest. The user writes, the module reads it when the
  *	thread becomes RUNNABLE.
  * @reserved0: 0.
- * @blocks: times this thread blocked and lost its server. Module writes.
+ * @blocks: times this thread blocked and lost its server. Module writes. (Not
+ *	counted: a signal handler that runs without a server blocks.)
  * @holds: times this thread was held at its return to user mode after a block,
  *	because no server was free. Module writes.
  * @preempts: times this thread was preempted, YIELD not counted. Module writes.
@@ -748,9 +749,11 @@ struct ufiber_stats {
  * one that ends by itself at that moment returns what it has; the next call is never
  * affected. With BLOCK, only if the thread is in the block of that number: who
  * means what the thread does for somebody, and not the thread, reads @blocks, makes
- * sure that it still does that, and gives this number.
+ * sure that it still does that, and gives this number. A block that is not counted
+ * has none. (A thread that has been in a call without sleeping since, and blocks in
+ * another one within 50 us, without a server all that time, is in the same block.)
  * io_uring_enter() does not return for this, nor a thread that is stopped by a
- * signal or a debugger just then: if it matters, repeat it. Any thread of the
+ * signal, a debugger or the freezer just then: if it matters, repeat it. Any thread of the
  * process may call it, registered or not.
  *   ESRCH   no such thread
  *   EAGAIN  the thread is not BLOCKED, or not asleep in its call just now, or in
