@@ -127,6 +127,7 @@ int uf_domain_setup(struct uf_domain *domain, const struct ufiber_setup *setup)
 	if (ret)
 		return ret;
 	uf_domain_init(domain, setup);
+	domain->clock_offset = uf_clock_offset(CLOCK_MONOTONIC);
 	domain->mm = current->mm;
 	mmgrab(domain->mm);
 	domain->pid = get_pid(task_tgid(current));

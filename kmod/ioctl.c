@@ -14,7 +14,7 @@
 /*
  * Fetch a structure whose first field is its size, as the caller knows it.
  * Fields that the caller does not know are zero; those that we do not know must
- * be. @min is the first version's size.
+ * be. @min is the first version's size: sizeof() as long as there is but that one.
  */
 static int uf_fetch_resized(void *to, size_t size, size_t min,
 			    const void __user *from)

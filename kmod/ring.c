@@ -30,7 +30,7 @@ void uf_event(struct uf_thread *thread, enum ufiber_reason reason, u32 server)
 	}
 	event = &domain->ring[domain->ring_tail & (domain->ring_entries - 1)];
 	event->cookie = thread->cookie;
-	event->time = domain->now;
+	event->time = domain->now + domain->clock_offset;
 	event->thread = thread->id;
 	event->reason = reason;
 	event->server = server;

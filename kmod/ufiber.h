@@ -150,6 +150,7 @@ struct uf_domain {
 	u32 ring_tail;				/* L */
 	u64 ring_lost;				/* L */
 	u64 now;				/* L, when it was last taken */
+	s64 clock_offset;			/* C, what events' times are ahead of it */
 	atomic64_t latency[UFIBER_LATENCIES];	/* counts of hand-offs */
 
 	wait_queue_head_t poll;			/* see events.c */

@@ -363,11 +363,24 @@ static __always_inline bool uf_end_granted(struct uf_thread *thread,
 	return true;
 }
 
+/* When that is by the machine's clock; the caller means its time namespace's. */
+static ktime_t uf_machine_time(const struct ufiber_wait *args)
+{
+	ktime_t time = ns_to_ktime(args->timeout);
+	ktime_t offset = uf_clock_offset(args->clock);
+
+	if (time <= offset)
+		return 0;
+	/* With an offset below 0 it may be later than any clock can show. */
+	return offset < 0 && time > KTIME_MAX + offset ? KTIME_MAX :
+							 time - offset;
+}
+
 /* Sleep until the wait is over; returns what the call returns. */
 static noinline long uf_wait_sleep(struct uf_thread *thread,
 				   const struct ufiber_wait *args)
 {
-	ktime_t time = ns_to_ktime(args->timeout);
+	ktime_t time = uf_machine_time(args);
 	long result;
 	bool over;
 	int ret;

@@ -11,9 +11,11 @@
 #include <linux/hrtimer.h>
 #include <linux/irq_work.h>
 #include <linux/mm.h>
+#include <linux/nsproxy.h>
 #include <linux/preempt.h>
 #include <linux/sched.h>
 #include <linux/task_work.h>
+#include <linux/time_namespace.h>
 #include <linux/version.h>
 #include <linux/workqueue.h>
 
@@ -78,6 +80,27 @@ static inline bool uf_on_cpu(struct task_struct *task)
 #else
 	return task == current;
 #endif
+}
+
+/*
+ * How far ahead of the machine's @clock current's time namespace shows it. (All zero
+ * in the first one; a kernel may have none. timens_ktime_to_host() is not exported.)
+ */
+static inline ktime_t uf_clock_offset(clockid_t clock)
+{
+	const struct timens_offsets *offsets;
+
+	if (!IS_ENABLED(CONFIG_TIME_NS))
+		return 0;
+	offsets = &current->nsproxy->time_ns->offsets;
+	switch (clock) {
+	case CLOCK_MONOTONIC:
+		return timespec64_to_ktime(offsets->monotonic);
+	case CLOCK_BOOTTIME:
+		return timespec64_to_ktime(offsets->boottime);
+	default:
+		return 0;
+	}
 }
 
 static inline void uf_eventfd_signal(struct eventfd_ctx *eventfd)

@@ -275,7 +275,8 @@ enum ufiber_reason {
  * all fields, before ring_tail.
  *
  * @cookie: the thread's, from REGISTER.
- * @time: when, in nanoseconds of CLOCK_MONOTONIC.
+ * @time: when, in nanoseconds of CLOCK_MONOTONIC, as the time namespace of the
+ *	caller of SETUP shows it.
  * @thread: the thread's id. It may have gone on since: its state tells.
  * @reason: enum ufiber_reason.
  * @server: with BLOCKED the server that it lost, else the one that it found at
@@ -367,7 +368,8 @@ struct ufiber_register {
  * @next: in: with HANDOVER, the thread to hand the server to; else 0.
  * @clock: in: with TIMEOUT, the clock of @timeout: CLOCK_MONOTONIC,
  *	CLOCK_REALTIME (which is 0), CLOCK_BOOTTIME or CLOCK_TAI; else 0.
- * @timeout: in: with TIMEOUT, when to give up: nanoseconds, absolute; else 0. If
+ * @timeout: in: with TIMEOUT, when to give up: nanoseconds, absolute, as the clock
+ *	is in the caller's time namespace; else 0. If
  *	it has passed, STANDBY, ACQUIRE and YIELD still return a server that they
  *	need not wait for.
  */
