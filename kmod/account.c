@@ -86,6 +86,7 @@ void uf_stats_server(const struct uf_server *server,
 /* UFIBER_IOC_STATS: fill in the answers to what @stats asks. */
 int uf_stats(struct uf_domain *domain, struct ufiber_stats *stats)
 {
+	struct uf_server *server;
 	struct uf_thread *thread;
 	int ret = 0;
 	u32 entry;
@@ -98,10 +99,13 @@ int uf_stats(struct uf_domain *domain, struct ufiber_stats *stats)
 		else
 			ret = -ESRCH;
 	}
-	if (stats->server < domain->max_servers)
-		uf_stats_server(&domain->servers[stats->server], stats);
-	else if (stats->server != UFIBER_NONE)
-		ret = -EINVAL;
+	if (stats->server != UFIBER_NONE) {
+		server = uf_find_server(domain, stats->server);
+		if (server)
+			uf_stats_server(server, stats);
+		else
+			ret = -EINVAL;
+	}
 	for (entry = 0; entry < UFIBER_LATENCIES; entry++)
 		stats->latency[entry] =
 			atomic64_read(&domain->latency[entry]);

@@ -265,6 +265,7 @@ void uf_query_server(const struct uf_server *server,
 
 static int uf_query(struct uf_domain *domain, struct ufiber_query *query)
 {
+	struct uf_server *server;
 	struct uf_thread *thread;
 	int ret = 0;
 
@@ -276,10 +277,13 @@ static int uf_query(struct uf_domain *domain, struct ufiber_query *query)
 		else
 			ret = -ESRCH;
 	}
-	if (query->server < domain->max_servers)
-		uf_query_server(&domain->servers[query->server], query);
-	else if (query->server != UFIBER_NONE)
-		ret = -EINVAL;
+	if (query->server != UFIBER_NONE) {
+		server = uf_find_server(domain, query->server);
+		if (server)
+			uf_query_server(server, query);
+		else
+			ret = -EINVAL;
+	}
 	query->nr_threads = domain->nr_threads;
 	query->nr_runnable = domain->nr_runnable;
 	query->nr_standby = domain->nr_standby;

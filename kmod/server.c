@@ -27,6 +27,7 @@
  * owner word's compare-and-swap decides.
  */
 #include <linux/bitmap.h>
+#include <linux/nospec.h>
 
 #include "trace.h"
 #include "ufiber.h"
@@ -166,6 +167,15 @@ struct uf_server *uf_vacant_server(struct uf_thread *thread)
 		return thread->last;
 	id = find_first_bit(domain->vacant, domain->max_servers);
 	return id < domain->max_servers ? &domain->servers[id] : NULL;
+}
+
+/* The server that user mode means by @id, or NULL. */
+struct uf_server *uf_find_server(struct uf_domain *domain, u32 id)
+{
+	if (id >= domain->max_servers)
+		return NULL;
+	/* As for uf_find_thread(). */
+	return &domain->servers[array_index_nospec(id, domain->max_servers)];
 }
 
 /*

@@ -16,6 +16,7 @@
  */
 #include <linux/bitmap.h>
 #include <linux/module.h>
+#include <linux/nospec.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
@@ -34,7 +35,10 @@ void uf_thread_wake(struct uf_thread *thread)
 struct uf_thread *uf_find_thread(struct uf_domain *domain, u32 id)
 {
 	lockdep_assert_held(&domain->lock);
-	return id < domain->max_threads ? domain->threads[id] : NULL;
+	if (id >= domain->max_threads)
+		return NULL;
+	/* Not even in speculation any other. */
+	return domain->threads[array_index_nospec(id, domain->max_threads)];
 }
 
 static void uf_wake_irq(struct irq_work *work)

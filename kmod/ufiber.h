@@ -237,6 +237,7 @@ void uf_thread_put(struct uf_thread *thread);
 void uf_thread_wake(struct uf_thread *thread);
 
 /* server.c: who gets a server; all under domain->lock */
+struct uf_server *uf_find_server(struct uf_domain *domain, u32 id);
 void uf_set_state(struct uf_thread *thread, enum ufiber_thread_state state);
 void uf_grant(struct uf_server *server, struct uf_thread *thread);
 struct uf_server *uf_release(struct uf_thread *thread,
