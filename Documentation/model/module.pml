@@ -511,7 +511,10 @@ inline uf_hold(s, next, over)
 
 /* compat/resume_task_work.c ------------------------------------------------- */
 
-/* The work is queued if resume_queued says so; only kicks need to know. */
+/*
+ * The work is queued if resume_queued says so; only kicks need to know. The module
+ * has two, the thread's own and one for kicks, which do the same.
+ */
 inline uf_resume_run(s, next, over)
 {
 #ifdef KICKS

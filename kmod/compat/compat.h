@@ -37,6 +37,8 @@ struct uf_hook {
  */
 struct uf_resume {
 	struct callback_head work;
+	struct callback_head kick_work;		/* that others queue */
+	int kick_queued;			/* xchg() */
 	struct file *file;
 	struct delayed_work kick;
 	bool nudged;
