@@ -47,13 +47,20 @@ static struct io_uring_sqe *io_begin(struct uf_io *io, uint64_t deadline)
 	return get_entry(&t, io);
 }
 
+/*
+ * The time that is left, counted from the submission, which comes a little later. Not
+ * the deadline itself: io_uring takes that for the machine's clock (up to 6.12 at
+ * least), where we have that of our time namespace.
+ */
 static void link_timeout(struct uf_io *io, struct io_uring *ring)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+	uint64_t now = uf_now();
+	uint64_t left = io->deadline > now ? io->deadline - now : 0;
 
-	io->ts.tv_sec = io->deadline / 1000000000;
-	io->ts.tv_nsec = io->deadline % 1000000000;
-	io_uring_prep_link_timeout(sqe, &io->ts, IORING_TIMEOUT_ABS);
+	io->ts.tv_sec = left / 1000000000;
+	io->ts.tv_nsec = left % 1000000000;
+	io_uring_prep_link_timeout(sqe, &io->ts, 0);
 	io_uring_sqe_set_data64(sqe, (uintptr_t)io | UF_IO_TIMER);
 }
 

@@ -4,11 +4,14 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/utsname.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #define LATER (uf_now() + 60000000000)
 #define SOON (uf_now() + 1000000)
@@ -384,6 +387,66 @@ static void *time_out(void *arg)
 		ASSERT_EQ(1, uf_write(end->other, &c, 1));
 	}
 	return NULL;
+}
+
+/*
+ * In a time namespace our clock is not the machine's, which io_uring goes by: a
+ * deadline is by ours, and comes neither in a day nor at once.
+ */
+static void *time_out_in_namespace(void *arg)
+{
+	struct __test_metadata *_metadata = arg;
+	uint64_t deadline = uf_now() + 20000000;
+	int fds[2];
+
+	EXPECT_EQ(0, pipe(fds));
+	EXPECT_EQ(-ETIMEDOUT, uf_read_until(fds[0], buf, 1, deadline));
+	EXPECT_LE(deadline, uf_now());
+	EXPECT_EQ(-ETIMEDOUT, uf_read_until(fds[0], buf, 1, uf_now()));
+	EXPECT_EQ(-ETIMEDOUT, uf_read_until(fds[0], buf, 1, 0));
+	EXPECT_EQ(1, uf_write_until(fds[1], "x", 1, LATER));
+	EXPECT_EQ(1, uf_read_until(fds[0], buf, 1, LATER));
+	return NULL;
+}
+
+static void in_time_namespace(struct __test_metadata *_metadata, int64_t seconds)
+{
+	struct uf_config config = UF_CONFIG_INIT;
+	char offset[64];
+	int fd, status;
+	pid_t pid;
+
+	lib_test_need_runtime();
+	if (unshare(CLONE_NEWTIME))
+		SKIP(return, "cannot make a time namespace: %s",
+			   strerror(errno));
+	fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	snprintf(offset, sizeof(offset), "monotonic %lld 0\n",
+		 (long long)seconds);
+	ASSERT_EQ((ssize_t)strlen(offset), write(fd, offset, strlen(offset)));
+	close(fd);
+	pid = fork(); /* into it */
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		config.servers = 1;
+		EXPECT_EQ(0, uf_run(&config, time_out_in_namespace, _metadata,
+				    NULL));
+		_exit(_metadata->exit_code);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(0, WEXITSTATUS(status));
+}
+
+TEST(deadlines_clock_ahead)
+{
+	in_time_namespace(_metadata, 100000);
+}
+
+TEST(deadlines_clock_behind)
+{
+	in_time_namespace(_metadata, -1 - (int64_t)(uf_now() / 2000000000));
 }
 
 /* A request that meets its deadline either has the byte or has not touched it. */
