@@ -323,7 +323,7 @@ static void *cut(struct uf_arena *arena, struct uf_chunk *chunk)
 
 	if (make_guard(arena, chunk->guard, stack - uf_page_size()))
 		return NULL;
-	chunk->nr_cut++;
+	smp_store_release(&chunk->nr_cut, chunk->nr_cut + 1);
 	return stack;
 }
 
@@ -368,26 +368,52 @@ static void *cold_slot(struct uf_arena *arena, unsigned int class,
 	return stack;
 }
 
+static bool is_empty(const struct uf_chunk *chunk)
+{
+	return chunk->nr_cold == chunk->nr_slots;
+}
+
+/* Out of the lists, to be unmapped; the lock is held. */
+static void unlink_empty(struct uf_chunk *chunk)
+{
+	unlink_chunk(chunk);
+	if (chunk->stack_class != UF_STACK_LARGE)
+		unlink_cold(chunk);
+}
+
+/* A slot is cold. The last of a chunk takes it along, if nobody walks. */
+static void put_slot(struct uf_arena *arena, struct uf_chunk *chunk,
+		     uint32_t slot)
+{
+	struct uf_thread *t = uf_enter();
+	bool last;
+
+	uf_spin_lock(&arena->lock);
+	chunk->cold[chunk->nr_cold++] = slot;
+	if (chunk->nr_cold == 1 && chunk->stack_class != UF_STACK_LARGE)
+		link_cold(arena, chunk);
+	last = !arena->pins && is_empty(chunk);
+	if (last)
+		unlink_empty(chunk);
+	uf_spin_unlock(&arena->lock);
+	uf_leave(t);
+	if (last)
+		unmap_chunk(arena, chunk);
+}
+
 static void *new_large(struct uf_arena *arena, size_t size,
 		       struct uf_chunk **chunk)
 {
 	struct uf_chunk *new;
-	struct uf_thread *t;
 	void *stack = NULL;
 
 	pthread_mutex_lock(&arena->grow);
 	new = new_chunk(arena, UF_STACK_LARGE, size, 1);
 	if (new)
 		stack = cut(arena, new);
-	if (new && !stack) {
-		t = uf_enter();
-		uf_spin_lock(&arena->lock);
-		unlink_chunk(new);
-		uf_spin_unlock(&arena->lock);
-		uf_leave(t);
-		unmap_chunk(arena, new);
-	}
 	pthread_mutex_unlock(&arena->grow);
+	if (new && !stack)
+		put_slot(arena, new, 0);
 	*chunk = new;
 	return stack;
 }
@@ -416,19 +442,6 @@ void *uf_arena_get(struct uf_arena *arena, size_t size, struct uf_chunk **chunk)
 	return stack ? stack : new_slot(arena, class, chunk);
 }
 
-static bool is_empty(const struct uf_chunk *chunk)
-{
-	return chunk->nr_cold == chunk->nr_slots;
-}
-
-/* Out of the lists, to be unmapped; the lock is held. */
-static void unlink_empty(struct uf_chunk *chunk)
-{
-	unlink_chunk(chunk);
-	if (chunk->stack_class != UF_STACK_LARGE)
-		unlink_cold(chunk);
-}
-
 /**
  * uf_arena_put - give a stack back, and its memory to the system
  * @arena: the arena.
@@ -440,24 +453,9 @@ static void unlink_empty(struct uf_chunk *chunk)
  */
 void uf_arena_put(struct uf_arena *arena, struct uf_chunk *chunk, void *stack)
 {
-	uint32_t slot =
-		((char *)stack - chunk->slots) / slot_size(chunk->stack_size);
-	struct uf_thread *t;
-	bool last;
-
 	madvise(stack, chunk->stack_size, MADV_DONTNEED);
-	t = uf_enter();
-	uf_spin_lock(&arena->lock);
-	chunk->cold[chunk->nr_cold++] = slot;
-	if (chunk->nr_cold == 1 && chunk->stack_class != UF_STACK_LARGE)
-		link_cold(arena, chunk);
-	last = !arena->pins && is_empty(chunk);
-	if (last)
-		unlink_empty(chunk);
-	uf_spin_unlock(&arena->lock);
-	uf_leave(t);
-	if (last)
-		unmap_chunk(arena, chunk);
+	put_slot(arena, chunk,
+		 ((char *)stack - chunk->slots) / slot_size(chunk->stack_size));
 }
 
 /* Returns the first chunk; none of those that there are goes until unpin(). */
@@ -474,35 +472,36 @@ static struct uf_chunk *pin(struct uf_arena *arena)
 	return first;
 }
 
-/* One that has become empty meanwhile, out of the lists; or NULL. */
+/* Those that have become empty meanwhile, out of the lists. The lock is held. */
 static struct uf_chunk *take_empty(struct uf_arena *arena)
 {
-	struct uf_thread *t = uf_enter();
-	struct uf_chunk *chunk;
+	struct uf_chunk *chunk, *next, *empty = NULL;
 
-	uf_spin_lock(&arena->lock);
-	for (chunk = arena->all; chunk && !is_empty(chunk);)
-		chunk = chunk->next;
-	if (arena->pins)
-		chunk = NULL;
-	if (chunk)
+	for (chunk = arena->all; chunk; chunk = next) {
+		next = chunk->next;
+		if (!is_empty(chunk))
+			continue;
 		unlink_empty(chunk);
-	uf_spin_unlock(&arena->lock);
-	uf_leave(t);
-	return chunk;
+		chunk->next = empty;
+		empty = chunk;
+	}
+	return empty;
 }
 
+/* Each is tried once: what cannot be unmapped is in the lists again. */
 static void unpin(struct uf_arena *arena)
 {
 	struct uf_thread *t = uf_enter();
-	struct uf_chunk *chunk;
+	struct uf_chunk *chunk, *next;
 
 	uf_spin_lock(&arena->lock);
-	arena->pins--;
+	chunk = --arena->pins ? NULL : take_empty(arena);
 	uf_spin_unlock(&arena->lock);
 	uf_leave(t);
-	while ((chunk = take_empty(arena)))
+	for (; chunk; chunk = next) {
+		next = chunk->next;
 		unmap_chunk(arena, chunk);
+	}
 }
 
 /**
@@ -511,8 +510,8 @@ static void unpin(struct uf_arena *arena)
  * @visit: what to call: @stack is its lowest address, @size its bytes.
  * @arg: for that.
  *
- * Also those that are cold by now; their memory is zero, and there. New ones are
- * made when this is done, others come and go meanwhile.
+ * Also those that are cold by now; their memory is zero, and stays mapped until the
+ * end of the walk. They come and go meanwhile; of new ones not all are seen.
  */
 void uf_arena_walk(struct uf_arena *arena,
 		   void (*visit)(void *stack, size_t size, void *arg), void *arg)
@@ -520,11 +519,9 @@ void uf_arena_walk(struct uf_arena *arena,
 	struct uf_chunk *chunk;
 	uint32_t i;
 
-	pthread_mutex_lock(&arena->grow);
 	for (chunk = pin(arena); chunk; chunk = chunk->next)
-		for (i = 0; i < chunk->nr_cut; i++)
+		for (i = 0; i < smp_load_acquire(&chunk->nr_cut); i++)
 			visit(stack_of(chunk, i), chunk->stack_size, arg);
-	pthread_mutex_unlock(&arena->grow);
 	unpin(arena);
 }
 

@@ -38,7 +38,8 @@ enum uf_guard {
  * @stack_class: of @stack_size, or UF_STACK_LARGE (C).
  * @guard: how its guard pages are made (C).
  * @nr_slots: (C).
- * @nr_cut: the first so many have a guard and have been given out (G).
+ * @nr_cut: the first so many have a guard and have been given out (G; readable by
+ *	all).
  * @nr_cold: of those, how many are back (L).
  * @cold: their numbers (L).
  *
