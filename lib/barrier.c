@@ -28,7 +28,8 @@ static int wait_for_others(struct uf_thread **t, struct uf_barrier *barrier,
 	int error;
 
 	barrier->here++;
-	error = uf_wait_on(t, &barrier->guard, &barrier->waiters, &waiter,
+	error = uf_wait_on(t, UF_WHAT("barrier", struct uf_barrier),
+			   &barrier->guard, &barrier->waiters, &waiter,
 			   deadline);
 	if (!error)
 		return 0;

@@ -63,7 +63,7 @@ void uf_cancel_end_wait(struct uf_thread *t, struct uf_fiber *fiber)
 		break;
 	case UF_WAIT_NONE:
 		number = READ_ONCE(fiber->on_cpu);
-		if (number)
+		if (number && number != UF_HELD)
 			interrupt(fiber, number);
 		break;
 	}

@@ -107,11 +107,15 @@ static inline int finish(struct uf_thread *t, struct uf_channel *channel,
 static int wait_in(struct uf_thread *t, struct uf_channel *channel,
 		   struct uf_waitq *queue, void *value, uint64_t deadline)
 {
+	const struct uf_what *what =
+		queue == &channel->senders ?
+			UF_WHAT("room in channel", struct uf_channel) :
+			UF_WHAT("channel", struct uf_channel);
 	struct uf_waiter waiter;
 	int error;
 
 	waiter.data = value;
-	error = uf_wait_on(&t, &channel->guard, queue, &waiter, deadline);
+	error = uf_wait_on(&t, what, &channel->guard, queue, &waiter, deadline);
 	uf_leave(t);
 	return error;
 }

@@ -34,7 +34,9 @@ static int wait_for_signal(struct uf_thread **t, struct uf_cond *cond,
 	int error;
 
 	uf_spin_lock(&cond->guard);
-	waiter->node.wait = uf_wait_begin(*t, &own);
+	waiter->node.wait = uf_wait_begin(*t, &own,
+					  UF_WHAT("condition", struct uf_cond),
+					  &cond->guard);
 	uf_waitq_add(&cond->waiters, &waiter->node);
 	uf_spin_unlock(&cond->guard);
 	uf_mutex_release(*t, waiter->mutex, self);

@@ -28,7 +28,8 @@ int uf_event_wait_until(struct uf_event *event, uint64_t deadline)
 	uf_spin_lock(&event->guard);
 	error = uf_event_try(event);
 	if (error)
-		error = uf_wait_on(&t, &event->guard, &event->waiters, &waiter,
+		error = uf_wait_on(&t, UF_WHAT("event", struct uf_event),
+				   &event->guard, &event->waiters, &waiter,
 				   deadline);
 	else
 		uf_spin_unlock(&event->guard);

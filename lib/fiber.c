@@ -114,7 +114,8 @@ static int wait_for_end(struct uf_thread **t, struct uf_fiber *fiber,
 	int error;
 
 	fiber->joining = true;
-	error = uf_wait_on(t, &fiber->guard, &fiber->joiners, &waiter, deadline);
+	error = uf_wait_on(t, UF_WHAT("fiber", struct uf_fiber), &fiber->guard,
+			   &fiber->joiners, &waiter, deadline);
 	if (error) {
 		uf_spin_lock(&fiber->guard);
 		fiber->joining = false;
@@ -228,17 +229,21 @@ uint64_t uf_id(const struct uf_fiber *fiber)
 /* Read in the order in which a fiber leaves these states, but for its turns. */
 enum uf_state uf_state(const struct uf_fiber *fiber)
 {
+	uint32_t on_cpu;
+
 	UF_CHECK(FIBER, fiber);
 	if (smp_load_acquire(&fiber->ended))
 		return UF_STATE_ENDED;
 	if (smp_load_acquire(&fiber->parked))
 		return UF_STATE_PARKED;
-	if (READ_ONCE(fiber->on_cpu))
+	on_cpu = READ_ONCE(fiber->on_cpu);
+	if (on_cpu && on_cpu != UF_HELD)
 		return UF_STATE_RUNNING;
 	switch (smp_load_acquire(&fiber->wait.state)) {
 	case UF_WAITING:
 	case UF_WAITING_SHIELDED:
 	case UF_WAIT_IO:
+	case UF_WAIT_MUTEX:
 		return UF_STATE_WAITING;
 	case UF_WAITING_ALONE:
 		return READ_ONCE(fiber->wait.claimed) ? UF_STATE_READY :

@@ -63,6 +63,9 @@ struct uf_context {
 
 /* ----------------------------------------------------------------- fibers */
 
+/* In place of a thread's number: a fiber that waits is held where it is. */
+#define UF_HELD UINT32_MAX
+
 typedef void uf_timer_fn(struct uf_thread *t, struct uf_timer *timer);
 
 /**
@@ -86,12 +89,26 @@ struct uf_timer {
 };
 
 /**
+ * struct uf_what - a kind of thing that is waited for; for who debugs
+ * @name: of the kind.
+ * @at: where in it the field is that a wait's @on points at.
+ */
+struct uf_what {
+	const char *name;
+	size_t at;
+};
+
+/**
  * struct uf_wait - one stay of a fiber, or a plain thread; see wait.h
  * @state: enum uf_wait_state (A); a futex for a plain thread.
  * @claimed: its only object has, unless a cancel came first (A); see wait.h.
  * @error: how it ended: 0 or a negative errno; by who has claimed it.
  * @fiber: who waits; NULL: a plain thread (C).
  * @by: of its nodes the one by which an object has claimed it; for a select.
+ * @what: what is waited for; this and the next three are for who debugs.
+ * @on: a field of that, or what @what->name says.
+ * @since: its server's clock when it was parked.
+ * @server: where it was parked.
  * @timer: of its deadline.
  */
 struct uf_wait {
@@ -100,6 +117,10 @@ struct uf_wait {
 	int error;
 	struct uf_fiber *fiber;
 	struct uf_waiter *by;
+	const struct uf_what *what;
+	const void *on;
+	uint64_t since;
+	const struct uf_server *server;
 	struct uf_timer timer;
 };
 
@@ -113,7 +134,7 @@ struct uf_wait {
  * @priority: 0 the highest to UF_PRIORITIES - 1; changed by itself (T).
  * @server: which server it is pinned to, or UFIBER_NONE (T).
  * @on_cpu: the number of the thread, from 1, that it runs on or has not been
- *	switched away from yet, or 0; see sched.c (A).
+ *	switched away from yet, or 0; see sched.c. Or UF_HELD: see hold.c (A).
  * @has_fpenv: it was made with UF_FPENV (C).
  * @ahead: one that is to run a little later, maybe gone by then (L of @queue).
  * @ahead_sp: that one's stack pointer.
@@ -125,7 +146,7 @@ struct uf_wait {
  * @joining: somebody does.
  * @joiners: that one.
  * @parked: it has not been started yet (A).
- * @id: its identity (C).
+ * @id: its identity (C); 0 if there is no such fiber.
  * @cancelled: its waits are to end (A).
  * @shields: but not now (T).
  * @scope: the innermost scope that it is in, its own or its owner (T).
@@ -228,6 +249,7 @@ void uf_timer_arm(struct uf_thread *t, struct uf_timer *timer, uint64_t when,
 void uf_timer_disarm(struct uf_timer *timer);
 void uf_timers_run(struct uf_thread *t, struct uf_server *s);
 uint64_t uf_timers_next(struct uf_server *s);
+uint64_t uf_now_coarse(void);
 
 /* ----------------------------------------------------------------- stacks */
 
@@ -303,6 +325,7 @@ void uf_stacks_init(struct uf_stacks *stacks);
 void uf_stacks_destroy(struct uf_stacks *stacks);
 void uf_stacks_trim(struct uf_runtime *rt);
 struct uf_fiber *uf_stack_alloc(struct uf_runtime *rt, size_t size);
+struct uf_fiber *uf_stack_fiber(void *stack, size_t size);
 
 /* ---------------------------------------------------------------- servers */
 
@@ -397,6 +420,8 @@ enum uf_sleep_state {
  * @backoff: how often that was last (H, and thieves; a hint).
  * @spin: turns to spin before the next sleep (H).
  * @look: how long to sleep before the next look around (H).
+ * @clock: the time when it last looked at the clock (H; readable by all), see
+ *	uf_look_at_clock().
  * @offered: it was offered to a RUNNABLE thread and has not run a queued fiber
  *	since (H).
  * @stacks: see there.
@@ -415,6 +440,7 @@ enum uf_sleep_state {
 struct uf_server {
 	struct uf_runq runq;
 	uint64_t switches;
+	uint64_t clock;
 	uint64_t created;
 	uint64_t ended;
 	uint64_t wakes;
@@ -459,6 +485,7 @@ typedef void uf_after_fn(struct uf_thread *t, struct uf_fiber *prev);
  * @base: its own stack, when it runs a fiber.
  * @fpenv: its floating-point controls while a fiber with its own runs (T).
  * @pthread: the thread (C).
+ * @tid: the kernel's number of it (C after start).
  */
 struct uf_thread {
 	struct ufiber_shared_thread *shared;
@@ -476,6 +503,7 @@ struct uf_thread {
 	struct uf_context base;
 	struct uf_arch_fpenv fpenv;
 	pthread_t pthread;
+	pid_t tid;
 } __cacheline_aligned;
 
 /* ---------------------------------------------------------------- runtime */
@@ -541,6 +569,10 @@ struct uf_doorbell {
  * @stack_size: a fiber's by default (C).
  * @ring_entries: (C).
  * @report_overflow: overflows of stacks are reported (C).
+ * @report_deadlock: so is that all fibers wait (C).
+ * @deadlock_at: at which number of switches that was reported last; this and the
+ *	next are under debug.c's lock.
+ * @debug_next: in the list of all runtimes.
  * @quantum: after how long a fiber is preempted, in nanoseconds, or 0 (C).
  * @forks: uf_forks when it was made (C).
  * @caller_serves: the first of @threads is that of uf_runtime_serve() (C).
@@ -587,6 +619,9 @@ struct uf_runtime {
 	size_t stack_size;
 	unsigned int ring_entries;
 	bool report_overflow;
+	bool report_deadlock;
+	uint64_t deadlock_at;
+	struct uf_runtime *debug_next;
 	uint64_t quantum;
 	uint32_t forks;
 	bool caller_serves;
@@ -623,6 +658,16 @@ struct uf_runtime {
 	uint32_t searching;
 	uint32_t waker;
 };
+
+/*
+ * The time, of CLOCK_MONOTONIC, is noted by a server's holder when it takes the
+ * server, when it wakes up, and every few switches; never for a single wait, as
+ * reading the clock costs as much as a switch.
+ */
+static inline void uf_look_at_clock(struct uf_server *s)
+{
+	WRITE_ONCE(s->clock, uf_now_coarse());
+}
 
 /* config.c */
 int uf_config_read(struct uf_config *out, const struct uf_config *config);
@@ -711,6 +756,14 @@ static inline void uf_kick(struct uf_runtime *rt, struct uf_thread *t,
 	if (!t || rt->nr_servers > 1)
 		uf_kick_others(rt, t, near);
 }
+
+/* debug.c */
+int uf_debug_setup(struct uf_runtime *rt, const struct uf_config *config);
+void uf_debug_add(struct uf_runtime *rt);
+void uf_debug_remove(struct uf_runtime *rt);
+void uf_debug_before_fork(void);
+void uf_debug_after_fork(bool in_child);
+void uf_debug_all_asleep(void);
 
 /* sched.c */
 void uf_leave_kick(struct uf_thread *t);

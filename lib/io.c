@@ -88,6 +88,8 @@ static void list_io(struct uf_io *io, struct uf_server *s)
 	s->ios = io;
 }
 
+const struct uf_what uf_what_io = { "io", 0 };
+
 /*
  * The kernel has given it up before it began, and nobody asked for that: it could
  * not start a worker for it, as it happens while signals come in one after the
@@ -100,7 +102,8 @@ static bool was_dropped(const struct uf_io *io)
 }
 
 /* The entry has been filled: park until the request has completed. */
-static struct uf_thread *io_park(struct uf_thread *t, struct uf_io *io)
+static struct uf_thread *io_park(struct uf_thread *t, struct uf_io *io,
+				 const struct io_uring_sqe *sqe)
 {
 	struct uf_server *s = uf_server(t);
 	struct uf_fiber *self = io->fiber;
@@ -109,7 +112,10 @@ static struct uf_thread *io_park(struct uf_thread *t, struct uf_io *io)
 		link_timeout(io, &s->ring);
 	list_io(io, s);
 	WRITE_ONCE(self->io_server, s - t->rt->servers);
-	WRITE_ONCE(self->wait.state, UF_WAIT_IO);
+	WRITE_ONCE(self->wait.what, &uf_what_io);
+	WRITE_ONCE(self->wait.on, uf_io_note(sqe));
+	/* For who debugs: the rest, if it sees the state. */
+	smp_store_release(&self->wait.state, UF_WAIT_IO);
 	if (uf_must_end(self))
 		WRITE_ONCE(s->cancel_ios, 1);
 	t = uf_park(t);
@@ -127,11 +133,11 @@ static int io_wait(struct uf_io *io, struct io_uring_sqe *sqe)
 	if (io->deadline != UF_FOREVER)
 		sqe->flags |= IOSQE_IO_LINK;
 	request = *sqe;
-	t = io_park(uf_thread_self(), io);
+	t = io_park(uf_thread_self(), io, &request);
 	while (unlikely(was_dropped(io))) {
 		sqe = get_entry(&t, io);
 		*sqe = request;
-		t = io_park(t, io);
+		t = io_park(t, io, &request);
 	}
 	uf_leave(t);
 	return result(io);

@@ -3,7 +3,7 @@
 #ifndef UF_IO_H
 #define UF_IO_H
 
-#include "internal.h"
+#include "wait.h"
 
 /**
  * struct uf_io - an IO call under way, on its fiber's stack
@@ -34,6 +34,22 @@ struct uf_io {
 
 #define UF_IO_TIMER 1UL
 
+/* A wait's @on, for who debugs: the operation, and the file descriptor above it. */
+static inline const void *uf_io_note(const struct io_uring_sqe *sqe)
+{
+	return (void *)((uintptr_t)(uint32_t)sqe->fd << 8 | sqe->opcode);
+}
+
+static inline unsigned int uf_io_note_opcode(const void *note)
+{
+	return (uintptr_t)note & 0xff;
+}
+
+static inline int uf_io_note_fd(const void *note)
+{
+	return (uintptr_t)note >> 8;
+}
+
 static inline void uf_io_complete(struct uf_thread *t,
 				  const struct io_uring_cqe *cqe)
 {
@@ -50,6 +66,7 @@ static inline void uf_io_complete(struct uf_thread *t,
 	*io->link = io->next;
 	if (io->next)
 		io->next->link = io->link;
+	WRITE_ONCE(io->fiber->wait.state, UF_CLAIMED);
 	uf_ready(t, io->fiber, UF_WHY_IO);
 }
 

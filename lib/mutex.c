@@ -22,6 +22,9 @@
  */
 #define UF_CLAIMED_BEFORE ((uintptr_t)1)
 
+static const struct uf_what a_mutex = { "mutex",
+					offsetof(struct uf_mutex, guard) };
+
 static bool lock_free(struct uf_mutex *mutex, uintptr_t self)
 {
 	return cmpxchg(&mutex->owner, 0, self) == 0;
@@ -75,8 +78,8 @@ static __attribute__((noinline)) int lock_slow(struct uf_mutex *mutex,
 	if (lock_or_contend(mutex, self))
 		uf_spin_unlock(&mutex->guard);
 	else
-		error = uf_wait_on(&t, &mutex->guard, &mutex->waiters, &waiter,
-				   deadline);
+		error = uf_wait_on(&t, &a_mutex, &mutex->guard, &mutex->waiters,
+				   &waiter, deadline);
 	uf_leave(t);
 	return error;
 }
@@ -123,8 +126,11 @@ static struct uf_waiter *next_owner(struct uf_mutex *mutex)
 
 	while ((waiter = mutex->waiters.head)) {
 		uf_waitq_remove(waiter);
-		if ((uintptr_t)waiter->data & UF_CLAIMED_BEFORE ||
-		    uf_wait_claim(waiter->wait))
+		if ((uintptr_t)waiter->data & UF_CLAIMED_BEFORE) {
+			WRITE_ONCE(waiter->wait->state, UF_CLAIMED);
+			return waiter;
+		}
+		if (uf_wait_claim(waiter->wait))
 			return waiter;
 	}
 	return NULL;
@@ -218,6 +224,9 @@ void uf_mutex_requeue(struct uf_thread *t, struct uf_mutex *mutex,
 	taken = lock_or_contend(mutex, who);
 	if (!taken) {
 		waiter->data = (void *)(who | UF_CLAIMED_BEFORE);
+		WRITE_ONCE(waiter->wait->what, &a_mutex);
+		WRITE_ONCE(waiter->wait->on, &mutex->guard);
+		WRITE_ONCE(waiter->wait->state, UF_WAIT_MUTEX);
 		uf_waitq_add(&mutex->waiters, waiter);
 	}
 	uf_spin_unlock(&mutex->guard);
@@ -242,7 +251,7 @@ void uf_mutex_relock(struct uf_thread **t, struct uf_mutex *mutex, void *self)
 		uf_spin_unlock(&mutex->guard);
 		return;
 	}
-	waiter.wait = uf_wait_begin_claimed(*t, &own);
+	waiter.wait = uf_wait_begin_claimed(*t, &own, &a_mutex, &mutex->guard);
 	uf_waitq_add(&mutex->waiters, &waiter);
 	uf_spin_unlock(&mutex->guard);
 	uf_wait_end(t, waiter.wait, UF_FOREVER);

@@ -194,6 +194,8 @@ static void remove_job(struct uf_offload *pool, struct uf_job *job)
 		pool->tail = before;
 }
 
+const struct uf_what uf_what_offload = { "offload", 0 };
+
 /*
  * The wait has ended by a cancel or a deadline. Take the job back, if it has not
  * begun; else wait for its end, whatever happens.
@@ -214,7 +216,7 @@ static int take_back(struct uf_thread **t, struct uf_offload *pool,
 		return 0;
 	}
 	self->shields++;
-	job->wait = uf_wait_begin(*t, NULL);
+	job->wait = uf_wait_begin(*t, NULL, &uf_what_offload, (void *)job->call);
 	pthread_mutex_unlock(&pool->lock);
 	error = uf_wait_end(t, job->wait, UF_FOREVER);
 	self->shields--;
@@ -238,7 +240,8 @@ int uf_offload(void *(*call)(void *arg), void *arg, void **value)
 		if (error)
 			return error;
 		t = uf_enter();
-		job.wait = uf_wait_begin(t, NULL);
+		job.wait =
+			uf_wait_begin(t, NULL, &uf_what_offload, (void *)call);
 		pthread_mutex_lock(&pool->lock);
 		append_job(pool, &job);
 		pthread_mutex_unlock(&pool->lock);

@@ -36,7 +36,8 @@ static int begin(struct uf_once *once, uint64_t deadline)
 
 	uf_spin_lock(&once->guard);
 	if (once->state == ONCE_RUNS && once->runner != self) {
-		result = uf_wait_on(&t, &once->guard, &once->waiters, &waiter,
+		result = uf_wait_on(&t, UF_WHAT("once", struct uf_once),
+				    &once->guard, &once->waiters, &waiter,
 				    deadline);
 		uf_leave(t);
 		return result;

@@ -114,9 +114,12 @@ static inline struct uf_fiber *uf_take(struct uf_server *s)
 /* See uf_park(). */
 static inline struct uf_thread *uf_park_inline(struct uf_thread *t)
 {
+	struct uf_wait *wait = &t->current->wait;
 	struct uf_server *s = uf_server(t);
 	struct uf_fiber *next = NULL;
 
+	WRITE_ONCE(wait->since, s->clock);
+	WRITE_ONCE(wait->server, s);
 	if (unlikely(t->rt->policy))
 		next = uf_take_by_policy(t, s);
 	else if (likely(!uf_base_is_needed(t, s)))

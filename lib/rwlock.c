@@ -106,7 +106,8 @@ static int wait_for(struct uf_thread **t, struct uf_rwlock *lock, uintptr_t who,
 	struct uf_waitq claimed;
 	int error;
 
-	error = uf_wait_on(t, &lock->guard, &lock->waiters, &waiter, deadline);
+	error = uf_wait_on(t, UF_WHAT("rwlock", struct uf_rwlock), &lock->guard,
+			   &lock->waiters, &waiter, deadline);
 	if (!error)
 		return 0;
 	uf_spin_lock(&lock->guard);

@@ -30,6 +30,7 @@ void uf_chores_are_due(struct uf_thread *t)
 
 	t->chores = false;
 	do_chores(t, s);
+	uf_look_at_clock(s);
 	if (unlikely(t->rt->quantum))
 		uf_count(t->rt->shared_servers[s - t->rt->servers].dispatches);
 	if (unlikely(t->rt->policy))
@@ -508,6 +509,7 @@ static void trim_stacks(struct uf_thread *t)
  */
 void uf_serve(struct uf_thread *t)
 {
+	uf_look_at_clock(uf_server(t));
 	if (unlikely(t->rt->policy))
 		uf_policy_taken(t, uf_server(t));
 	do {

@@ -137,7 +137,8 @@ static int wait_for_children(struct uf_thread **t, struct uf_scope *scope,
 	struct uf_waiter waiter;
 
 	if (scope->nr_children)
-		return uf_wait_on(t, &scope->guard, &scope->closer, &waiter,
+		return uf_wait_on(t, UF_WHAT("scope's fibers", struct uf_scope),
+				  &scope->guard, &scope->closer, &waiter,
 				  deadline);
 	uf_spin_unlock(&scope->guard);
 	return 0;

@@ -176,7 +176,8 @@ static uint64_t look_again_at(const struct uf_case *sorted, uint64_t deadline)
 static struct uf_case *wait_for_one(struct uf_thread **t, struct uf_case *sorted,
 				    uint64_t until, int *error)
 {
-	struct uf_wait own, *wait = uf_wait_begin(*t, &own);
+	static const struct uf_what a_select = { "select", 0 };
+	struct uf_wait own, *wait = uf_wait_begin(*t, &own, &a_select, NULL);
 	struct uf_case *c;
 
 	wait->by = NULL;

@@ -17,7 +17,8 @@ int uf_sem_wait_until(struct uf_sem *sem, uint64_t deadline)
 		sem->value--;
 		uf_spin_unlock(&sem->guard);
 	} else {
-		error = uf_wait_on(&t, &sem->guard, &sem->waiters, &waiter,
+		error = uf_wait_on(&t, UF_WHAT("semaphore", struct uf_sem),
+				   &sem->guard, &sem->waiters, &waiter,
 				   deadline);
 	}
 	uf_leave(t);

@@ -50,7 +50,8 @@ static int wait_for_tick(struct uf_thread **t, struct uf_ticker *ticker,
 	struct uf_waiter waiter;
 	int error;
 
-	error = uf_wait_on(t, &ticker->guard, &ticker->waiters, &waiter,
+	error = uf_wait_on(t, UF_WHAT("ticker", struct uf_ticker),
+			   &ticker->guard, &ticker->waiters, &waiter,
 			   next < deadline ? next : deadline);
 	/* It can have been a scope's deadline. */
 	return error == -ETIMEDOUT && next <= uf_now() ? -EAGAIN : error;

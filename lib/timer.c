@@ -283,6 +283,8 @@ uint64_t uf_timers_next(struct uf_server *s)
 	return when;
 }
 
+static const struct uf_what a_sleep = { "sleep", 0 };
+
 int uf_sleep_until(uint64_t deadline)
 {
 	struct uf_thread *t = uf_enter();
@@ -293,7 +295,8 @@ int uf_sleep_until(uint64_t deadline)
 	if (deadline <= uf_now())
 		t = uf_requeue(t);
 	else
-		error = uf_wait_end(&t, uf_wait_begin(t, NULL), deadline);
+		error = uf_wait_end(&t, uf_wait_begin(t, NULL, &a_sleep, NULL),
+				    deadline);
 	uf_leave(t);
 	/* It can have been a scope's deadline. */
 	return error == -ETIMEDOUT && deadline <= uf_now() ? 0 : error;
@@ -304,6 +307,15 @@ int uf_sleep(uint64_t ns)
 	uint64_t now = uf_now();
 
 	return uf_sleep_until(ns < UF_FOREVER - now ? now + ns : UF_FOREVER);
+}
+
+/* It costs a fifth, and can be late by a tick of the kernel's. */
+uint64_t uf_now_coarse(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
 uint64_t uf_now(void)

@@ -70,32 +70,23 @@ struct uf_waitq uf_waitq_claim_all(struct uf_waitq *queue, int error)
 	return claimed;
 }
 
-/* Released to a cancel, which may claim it at once, and set the error. */
+/*
+ * Released to a cancel, which may claim it at once, and set the error; and to who
+ * debugs.
+ */
 static inline struct uf_wait *begin(struct uf_thread *t, struct uf_wait *own,
+				    const struct uf_what *what, const void *on,
 				    enum uf_wait_state state)
 {
 	struct uf_wait *wait = t ? &t->current->wait : own;
 
 	wait->fiber = t ? t->current : NULL;
 	wait->error = 0;
+	WRITE_ONCE(wait->what, what);
+	WRITE_ONCE(wait->on, on);
 	WRITE_ONCE(wait->claimed, 0);
 	smp_store_release(&wait->state, state);
 	return wait;
-}
-
-/**
- * uf_wait_begin - begin a wait of the caller
- * @t: the calling thread, in the critical section; NULL for a plain thread.
- * @own: for a plain thread: on its stack.
- *
- * Returns the wait. It must be ended by uf_wait_end(), or not at all if no node of
- * it was ever in a queue.
- */
-struct uf_wait *uf_wait_begin(struct uf_thread *t, struct uf_wait *own)
-{
-	return begin(t, own,
-		     t && t->current->shields ? UF_WAITING_SHIELDED :
-						UF_WAITING);
 }
 
 /* One object is all that the caller waits for, if a cancel does not end it. */
@@ -106,16 +97,36 @@ static inline bool is_alone(struct uf_thread *t, uint64_t deadline)
 }
 
 /**
+ * uf_wait_begin - begin a wait of the caller
+ * @t: the calling thread, in the critical section; NULL for a plain thread.
+ * @own: for a plain thread: on its stack.
+ * @what: what it is for.
+ * @on: which of these.
+ *
+ * Returns the wait. It must be ended by uf_wait_end(), or not at all if no node of
+ * it was ever in a queue.
+ */
+struct uf_wait *uf_wait_begin(struct uf_thread *t, struct uf_wait *own,
+			      const struct uf_what *what, const void *on)
+{
+	return begin(t, own, what, on,
+		     t && t->current->shields ? UF_WAITING_SHIELDED :
+						UF_WAITING);
+}
+
+/**
  * uf_wait_begin_claimed - begin a wait that nothing but its object can end
  * @t: as for uf_wait_begin().
- * @own: as for uf_wait_begin().
+ * @own, @what, @on: as for uf_wait_begin().
  *
  * No deadline and no cancel can, not for a moment: for what must be undone before
- * a call returns. The object must know that it is claimed already.
+ * a call returns. The object must know that it is claimed already, and make it
+ * CLAIMED before it wakes it.
  */
-struct uf_wait *uf_wait_begin_claimed(struct uf_thread *t, struct uf_wait *own)
+struct uf_wait *uf_wait_begin_claimed(struct uf_thread *t, struct uf_wait *own,
+				      const struct uf_what *what, const void *on)
 {
-	return begin(t, own, UF_CLAIMED);
+	return begin(t, own, what, on, UF_WAIT_MUTEX);
 }
 
 /* A plain thread. */
@@ -164,7 +175,8 @@ static void sleep_until(struct uf_wait *wait, uint64_t deadline)
 	uint32_t state;
 
 	while ((state = smp_load_acquire(&wait->state)) != UF_DONE) {
-		uint64_t until = state == UF_CLAIMED ? UF_FOREVER : deadline;
+		bool claimed = state == UF_CLAIMED || state == UF_WAIT_MUTEX;
+		uint64_t until = claimed ? UF_FOREVER : deadline;
 
 		if (uf_futex_wait_until(&wait->state, state, until) !=
 			    -ETIMEDOUT ||
@@ -205,7 +217,8 @@ static void take_out(uint32_t *guard, struct uf_waiter *waiter)
 
 /* The guard is held, and released. */
 static __attribute__((noinline)) int
-wait_otherwise(struct uf_thread **t, uint32_t *guard, struct uf_waitq *queue,
+wait_otherwise(struct uf_thread **t, const struct uf_what *what,
+	       uint32_t *guard, struct uf_waitq *queue,
 	       struct uf_waiter *waiter, uint64_t deadline)
 {
 	struct uf_wait own;
@@ -216,7 +229,7 @@ wait_otherwise(struct uf_thread **t, uint32_t *guard, struct uf_waitq *queue,
 		uf_spin_unlock(guard);
 		return -ETIMEDOUT;
 	}
-	waiter->wait = uf_wait_begin(*t, &own);
+	waiter->wait = uf_wait_begin(*t, &own, what, guard);
 	uf_waitq_add(queue, waiter);
 	uf_spin_unlock(guard);
 	error = uf_wait_end(t, waiter->wait, deadline);
@@ -226,11 +239,12 @@ wait_otherwise(struct uf_thread **t, uint32_t *guard, struct uf_waitq *queue,
 }
 
 /* The same, without what is never needed then. */
-static inline int wait_alone(struct uf_thread **thread, uint32_t *guard,
+static inline int wait_alone(struct uf_thread **thread,
+			     const struct uf_what *what, uint32_t *guard,
 			     struct uf_waitq *queue, struct uf_waiter *waiter)
 {
 	struct uf_thread *t = *thread;
-	struct uf_wait *wait = begin(t, NULL, UF_WAITING_ALONE);
+	struct uf_wait *wait = begin(t, NULL, what, guard, UF_WAITING_ALONE);
 
 	waiter->wait = wait;
 	uf_waitq_add(queue, waiter);
@@ -248,6 +262,7 @@ static inline int wait_alone(struct uf_thread **thread, uint32_t *guard,
 /**
  * uf_wait_on - wait for one object
  * @t: the calling thread, in the critical section; updated. Or NULL in it.
+ * @what: what the object is.
  * @guard: the object's, held; released on return.
  * @queue: the object's.
  * @waiter: the node to use.
@@ -255,10 +270,11 @@ static inline int wait_alone(struct uf_thread **thread, uint32_t *guard,
  *
  * Returns as uf_wait_end(), with the node in no queue.
  */
-int uf_wait_on(struct uf_thread **t, uint32_t *guard, struct uf_waitq *queue,
+int uf_wait_on(struct uf_thread **t, const struct uf_what *what,
+	       uint32_t *guard, struct uf_waitq *queue,
 	       struct uf_waiter *waiter, uint64_t deadline)
 {
 	if (likely(is_alone(*t, deadline)))
-		return wait_alone(t, guard, queue, waiter);
-	return wait_otherwise(t, guard, queue, waiter, deadline);
+		return wait_alone(t, what, guard, queue, waiter);
+	return wait_otherwise(t, what, guard, queue, waiter, deadline);
 }

@@ -31,6 +31,11 @@
  * queue until its owner, awake again, takes it out, or who finds it there does.
  * So a deadline and a cancel need no guard.
  *
+ * A condition's waiter that has been claimed and must have the mutex, too, waits on
+ * as WAIT_MUTEX, until it is its turn there and it is CLAIMED again.
+ *
+ * Who waits notes for what, for who debugs: dump.c reads that.
+ *
  * The wait begins before its node can be found: begin, take the guard, look, put
  * the node in, release the guard, park. A claimer can come before the fiber has
  * been switched away from; it then waits until it is (see on_cpu in sched.c).
@@ -43,6 +48,7 @@
 enum uf_wait_state {
 	UF_WAIT_NONE,
 	UF_WAIT_IO, /* for a request of the ring: nobody else may end it */
+	UF_WAIT_MUTEX, /* for a mutex, on the way out of another wait: the same */
 	/* These three can be claimed. */
 	UF_WAITING,
 	UF_WAITING_ALONE, /* nothing but one object and a cancel can end it */
@@ -51,18 +57,36 @@ enum uf_wait_state {
 	UF_DONE,
 };
 
+/* Of these it matters which one it is. */
+extern const struct uf_what uf_what_offload;
+extern const struct uf_what uf_what_io;
+
 /* wait.c */
 void uf_waitq_remove(struct uf_waiter *waiter);
 void uf_waitq_collect(struct uf_waitq *claimed, struct uf_waiter *waiter);
 struct uf_waitq uf_waitq_claim_all(struct uf_waitq *queue, int error);
-struct uf_wait *uf_wait_begin(struct uf_thread *t, struct uf_wait *own);
-struct uf_wait *uf_wait_begin_claimed(struct uf_thread *t, struct uf_wait *own);
+struct uf_wait *uf_wait_begin(struct uf_thread *t, struct uf_wait *own,
+			      const struct uf_what *what, const void *on);
+struct uf_wait *uf_wait_begin_claimed(struct uf_thread *t, struct uf_wait *own,
+				      const struct uf_what *what,
+				      const void *on);
 int uf_wait_end(struct uf_thread **t, struct uf_wait *wait, uint64_t deadline);
 void uf_wait_wake_thread(struct uf_wait *wait);
 void uf_wait_wake_all(struct uf_thread *t, struct uf_waitq *claimed);
-int uf_wait_on(struct uf_thread **t, uint32_t *guard, struct uf_waitq *queue,
+int uf_wait_on(struct uf_thread **t, const struct uf_what *what,
+	       uint32_t *guard, struct uf_waitq *queue,
 	       struct uf_waiter *waiter, uint64_t deadline);
 void *uf_caller(void);
+
+/* What is waited for: an object with a guard, or something that has none. */
+/* clang-format off */
+#define UF_WHAT(what, type)						\
+({									\
+	static const struct uf_what __what = { what, offsetof(type, guard) }; \
+									\
+	&__what;							\
+})
+/* clang-format on */
 
 static inline bool uf_waitq_empty(const struct uf_waitq *queue)
 {

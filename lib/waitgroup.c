@@ -45,7 +45,9 @@ int uf_waitgroup_wait_until(struct uf_waitgroup *group, uint64_t deadline)
 	t = uf_enter();
 	uf_spin_lock(&group->guard);
 	if (group->count)
-		error = uf_wait_on(&t, &group->guard, &group->waiters, &waiter,
+		error = uf_wait_on(&t,
+				   UF_WHAT("wait group", struct uf_waitgroup),
+				   &group->guard, &group->waiters, &waiter,
 				   deadline);
 	else
 		uf_spin_unlock(&group->guard);
