@@ -20,6 +20,7 @@
 #include <unwind.h>
 
 #include "internal.h"
+#include "line.h"
 #include "overflow.h"
 
 /* Frames shown of the innermost; and of the outermost, if there are more. */
@@ -38,71 +39,26 @@ static pthread_mutex_t users_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* -------------------------------------------------------------- the report */
 
-/* A line, put together without stdio. */
-struct line {
-	char text[256];
-	size_t len;
-};
-
-static void add_text(struct line *line, const char *text)
-{
-	size_t len = strlen(text);
-
-	if (len > sizeof(line->text) - line->len)
-		len = sizeof(line->text) - line->len;
-	memcpy(line->text + line->len, text, len);
-	line->len += len;
-}
-
-static void add_number(struct line *line, uint64_t number, unsigned int base)
-{
-	char digits[24];
-	char *p = digits + sizeof(digits) - 1;
-
-	*p = '\0';
-	do {
-		*--p = "0123456789abcdef"[number % base];
-		number /= base;
-	} while (number);
-	add_text(line, p);
-}
-
-static void add_address(struct line *line, const void *address)
-{
-	add_text(line, "0x");
-	add_number(line, (uintptr_t)address, 16);
-}
-
-static void write_line(struct line *line)
-{
-	ssize_t written;
-
-	add_text(line, "\n");
-	written = write(STDERR_FILENO, line->text, line->len);
-	(void)written; /* there is nobody else to tell */
-	line->len = 0;
-}
-
 static void write_head(const struct uf_fiber *fiber, const void *address)
 {
-	struct line line = { .len = 0 };
+	struct uf_line line = { .len = 0 };
 
-	add_text(&line, "ufiber: stack overflow of fiber ");
-	add_number(&line, fiber->id, 10);
-	add_text(&line, " \"");
-	add_text(&line, fiber->name);
-	add_text(&line, "\" (");
-	add_address(&line, fiber);
-	add_text(&line, "): ");
-	add_number(&line, fiber->stack_size, 10);
-	add_text(&line, " bytes of stack from ");
-	add_address(&line, fiber->stack);
-	add_text(&line, ", fault at ");
-	add_address(&line, address);
-	write_line(&line);
-	add_text(&line,
-		 "ufiber: if it needs more, raise stack_size in its uf_attr or in uf_config; its frames, innermost first:");
-	write_line(&line);
+	uf_line_text(&line, "ufiber: stack overflow of fiber ");
+	uf_line_number(&line, fiber->id);
+	uf_line_text(&line, " \"");
+	uf_line_text(&line, fiber->name);
+	uf_line_text(&line, "\" (");
+	uf_line_address(&line, fiber);
+	uf_line_text(&line, "): ");
+	uf_line_number(&line, fiber->stack_size);
+	uf_line_text(&line, " bytes of stack from ");
+	uf_line_address(&line, fiber->stack);
+	uf_line_text(&line, ", fault at ");
+	uf_line_address(&line, address);
+	uf_line_write(&line, STDERR_FILENO);
+	uf_line_text(&line,
+		     "ufiber: if it needs more, raise stack_size in its uf_attr or in uf_config; its frames, innermost first:");
+	uf_line_write(&line, STDERR_FILENO);
 }
 
 /* The addresses of a fiber's frames: the first, and the last in a ring. */
@@ -142,7 +98,7 @@ static _Unwind_Reason_Code add_frame(struct _Unwind_Context *context, void *arg)
 static void write_trace(const struct uf_fiber *fiber)
 {
 	struct trace trace = { .fiber = fiber };
-	struct line line = { .len = 0 };
+	struct uf_line line = { .len = 0 };
 	unsigned int i;
 
 	_Unwind_Backtrace(add_frame, &trace);
@@ -154,10 +110,10 @@ static void write_trace(const struct uf_fiber *fiber)
 	i = UF_TRACE_INNER;
 	if (trace.nr - i > UF_TRACE_OUTER) {
 		i = trace.nr - UF_TRACE_OUTER;
-		add_text(&line, "ufiber: ... ");
-		add_number(&line, i - UF_TRACE_INNER, 10);
-		add_text(&line, " more ...");
-		write_line(&line);
+		uf_line_text(&line, "ufiber: ... ");
+		uf_line_number(&line, i - UF_TRACE_INNER);
+		uf_line_text(&line, " more ...");
+		uf_line_write(&line, STDERR_FILENO);
 	}
 	for (; i < trace.nr; i++)
 		backtrace_symbols_fd(&trace.outer[i % UF_TRACE_OUTER], 1,
