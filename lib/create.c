@@ -89,15 +89,18 @@ static inline uint64_t take_id(struct uf_server *s)
 static inline void be_born(struct uf_thread *t, struct uf_fiber *fiber)
 {
 	struct uf_server *s;
+	uint64_t id;
 
 	if (likely(t && t->rt == fiber->rt)) {
 		s = uf_server(t);
-		fiber->id = take_id(s);
+		id = take_id(s);
 		uf_count(s->created);
 	} else {
-		fiber->id = fetch_add(&next_ids, UF_IDS) + 1 - UF_IDS;
+		id = fetch_add(&next_ids, UF_IDS) + 1 - UF_IDS;
 		fetch_add(&fiber->rt->created, 1);
 	}
+	/* From here on a dump finds it. */
+	smp_store_release(&fiber->id, id);
 	if (!fiber->parked)
 		uf_ready(t, fiber, UF_WHY_CREATED);
 }

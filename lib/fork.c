@@ -15,16 +15,22 @@ uint32_t uf_forks;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int error;
 
+static void in_parent(void)
+{
+	uf_debug_after_fork(false);
+}
+
 static void in_child(void)
 {
 	uf_thread_forget();
 	uf_check_forked();
 	uf_forks++;
+	uf_debug_after_fork(true);
 }
 
 static void init(void)
 {
-	error = -pthread_atfork(NULL, NULL, in_child);
+	error = -pthread_atfork(uf_debug_before_fork, in_parent, in_child);
 }
 
 /* Returns 0 or -ENOMEM. */

@@ -280,6 +280,7 @@ static void awake(struct uf_thread *t, struct uf_server *s)
 {
 	uint32_t old = xchg(&s->sleep, UF_AWAKE);
 
+	uf_look_at_clock(s);
 	if (old == UF_ASLEEP)
 		fetch_add(&t->rt->nr_asleep, -1);
 	else if (old == UF_WOKEN)
@@ -382,6 +383,14 @@ static uint64_t wake_up_at(struct uf_runtime *rt, struct uf_server *s)
 	return submit < deadline ? submit : deadline;
 }
 
+/* A fiber that runs could still wake one; if there is none, look whether any can. */
+static inline void tell_if_all_sleep(struct uf_runtime *rt)
+{
+	if (unlikely(rt->report_deadlock) &&
+	    READ_ONCE(rt->nr_asleep) >= READ_ONCE(rt->nr_active))
+		uf_debug_all_asleep();
+}
+
 /**
  * uf_idle - sleep until there may be something to do
  * @t: the calling thread, in its base context and the critical section; all
@@ -414,6 +423,7 @@ bool uf_idle(struct uf_thread *t)
 	 */
 	if (cmpxchg(owner, held, polling) == held) {
 		if (sleepy && !is_needed(rt, s)) { /* S3 */
+			tell_if_all_sleep(rt);
 			watch(t, false);
 			uf_ring_wait(s, deadline); /* S4 */
 		}
@@ -454,5 +464,6 @@ void uf_idle_retired(struct uf_thread *t, struct uf_server *s)
 	watch(t, false);
 	uf_ring_wait(s, deadline); /* S4 */
 	cmpxchg(owner, offline, held);
+	uf_look_at_clock(s);
 	watch(t, true);
 }

@@ -238,6 +238,8 @@ static int start(struct uf_runtime *rt, const struct uf_config *config)
 	if (!error)
 		error = uf_policy_setup(rt, config->policy);
 	if (!error)
+		error = uf_debug_setup(rt, config);
+	if (!error)
 		error = uf_threads_start(rt);
 	return error;
 }
@@ -265,6 +267,7 @@ int uf_runtime_create(struct uf_runtime **rt, const struct uf_config *config)
 		free_runtime(new);
 		return error;
 	}
+	uf_debug_add(new);
 	uf_fail(0, "%s", ""); /* backends that were tried have left theirs */
 	uf_check_born(UF_KIND_RUNTIME, new);
 	*rt = new;
@@ -288,6 +291,7 @@ int uf_runtime_destroy(struct uf_runtime *rt)
 	}
 	uf_drain(rt, UF_FOREVER);
 	await_users(rt);
+	uf_debug_remove(rt);
 	stop(rt);
 	uf_check_runtime_gone(rt);
 	free_runtime(rt);

@@ -118,6 +118,7 @@ static inline void uf_stack_free(struct uf_thread *t, struct uf_fiber *fiber)
 	unsigned int class = uf_stack_class(fiber->stack_size);
 
 	uf_check_gone(fiber, fiber->id);
+	WRITE_ONCE(fiber->id, 0);
 	uf_san_stack_end(&fiber->ctx.san);
 	if (likely(cache && class != UF_STACK_LARGE &&
 		   cache->now[class].nr < uf_stack_batch(class))) {

@@ -2,6 +2,7 @@
 /* The kernel threads of a runtime: their start, their base loop, their end. */
 #include <sched.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "futex.h"
 #include "internal.h"
@@ -78,14 +79,21 @@ static void serve(struct uf_thread *t)
 	uf_signal_stack_unset(&signal_stack);
 }
 
+/* The calling thread is this one of the runtime's from now on. */
+static void be_thread(struct uf_thread *t)
+{
+	uf_this_thread = t;
+	WRITE_ONCE(t->tid, gettid());
+	uf_san_own_stack(&t->base.san);
+}
+
 static void *thread_main(void *arg)
 {
 	struct uf_thread *t = arg;
 	const struct uf_backend *backend = t->rt->backend;
 	int error;
 
-	uf_this_thread = t;
-	uf_san_own_stack(&t->base.san);
+	be_thread(t);
 	error = backend->attach(t);
 	if (error)
 		WRITE_ONCE(t->rt->start_error, error);
@@ -283,8 +291,7 @@ int uf_threads_serve(struct uf_runtime *rt)
 	struct uf_thread *t = &rt->threads[0];
 	int error;
 
-	uf_this_thread = t;
-	uf_san_own_stack(&t->base.san);
+	be_thread(t);
 	error = rt->backend->attach(t);
 	if (!error) {
 		serve(t);

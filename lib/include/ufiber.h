@@ -51,12 +51,15 @@
  *    names no backend. Without it, the best that works here.
  *  - UFIBER_MONITOR: "perf" or "proc": how the monitor learns that a thread blocks.
  *    Without it, by perf if that is permitted.
+ *  - UFIBER_DUMP_SIGNAL: see uf_dump_on_signal().
+ *  - UFIBER_REPORT_DEADLOCK: see UF_REPORT_DEADLOCK.
  */
 #ifndef UFIBER_H
 #define UFIBER_H
 
 #include <ufiber/channel.h>
 #include <ufiber/coro.h>
+#include <ufiber/debug.h>
 #include <ufiber/fiber.h>
 #include <ufiber/generator.h>
 #include <ufiber/io.h>

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Backtraces name only what the dynamic linker knows.
-$(OUTPUT)/overflow: LDFLAGS += -rdynamic
+$(OUTPUT)/overflow $(OUTPUT)/dump: LDFLAGS += -rdynamic
+# Where tools/gdb is.
+$(OUTPUT)/dump: CFLAGS += -DUF_TOP='"$(TOP)"'
 # These calls fail when the test says so.
 $(OUTPUT)/stack_fault: LDFLAGS += -Wl,--wrap=mmap,--wrap=munmap,--wrap=madvise,--wrap=mprotect,--wrap=ioctl,--wrap=syscall
 $(OUTPUT)/fault: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=aligned_alloc,--wrap=free,--wrap=mmap,--wrap=munmap,--wrap=pthread_create,--wrap=io_uring_queue_init_params,--wrap=epoll_create1,--wrap=eventfd

@@ -44,7 +44,7 @@ struct uf_policy;
  *	fibers that wait; but if more fibers compute without end than there are
  *	servers, these take turns among themselves. It can be preempted wherever it is,
  *	outside of this library, also while it holds a lock.
- * @flags: UF_NO_OVERFLOW_REPORT, UF_CALLER_SERVES, or 0.
+ * @flags: UF_NO_OVERFLOW_REPORT, UF_CALLER_SERVES, UF_REPORT_DEADLOCK, or 0.
  */
 struct uf_config {
 	size_t size;
@@ -76,6 +76,14 @@ struct uf_config {
  * itself. With one server and max_threads 1, all fibers run on that thread.
  */
 #define UF_CALLER_SERVES (1U << 1)
+
+/*
+ * When every fiber that has been started waits, and no other fiber, timer or IO can
+ * wake one, tell so on stderr, with a dump (ufiber/debug.h), once. Another thread of
+ * the program, or a fiber of another runtime, may still do it: hence this is not the
+ * default. UFIBER_REPORT_DEADLOCK=1 in the environment has the same effect.
+ */
+#define UF_REPORT_DEADLOCK (1U << 2)
 
 #define UF_STACK_MIN ((size_t)16384)
 /* clang-format off */
