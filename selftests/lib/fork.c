@@ -266,7 +266,7 @@ static void *fork_and_exec(void *arg)
 
 	if (!child) {
 		execl("/bin/sh", "sh", "-c",
-		      "ls -l /proc/self/fd | grep -e anon_inode -e ufiber -e /proc/ | grep -v -e '/proc/[0-9]*/fd$' && exit 1; exit 0",
+		      "ls -l /proc/self/fd | grep -e anon_inode -e /dev/ufiber -e /proc/ | grep -v -e '/proc/[0-9]*/fd$' && exit 1; exit 0",
 		      NULL);
 		_exit(127);
 	}
