@@ -161,6 +161,7 @@ model:
 
 lint:
 	@$(DEPS) build man lint
+	@$(MAKE) --no-print-directory lib
 	@tools/lint/run
 
 bench-kernel:
