@@ -43,9 +43,9 @@ static inline void get(struct uf_channel *channel, void *value)
 	channel->length--;
 }
 
-static inline __attribute__((always_inline)) int
-try_send(struct uf_channel *channel, const void *value,
-	 struct uf_waiter **partner)
+static __always_inline int try_send(struct uf_channel *channel,
+				    const void *value,
+				    struct uf_waiter **partner)
 {
 	struct uf_waiter *receiver;
 
@@ -62,8 +62,8 @@ try_send(struct uf_channel *channel, const void *value,
 	return 0;
 }
 
-static inline __attribute__((always_inline)) int
-try_receive(struct uf_channel *channel, void *value, struct uf_waiter **partner)
+static __always_inline int try_receive(struct uf_channel *channel, void *value,
+				       struct uf_waiter **partner)
 {
 	struct uf_waiter *sender = uf_waitq_claim(&channel->senders);
 
@@ -93,29 +93,13 @@ int uf_channel_try_receive(struct uf_channel *channel, void *value,
 }
 
 /* The guard is held, and released; the critical section is left. */
-static inline int finish(struct uf_thread *t, struct uf_channel *channel,
-			 struct uf_waiter *partner, int error)
+static __always_inline int finish(struct uf_thread *t,
+				  struct uf_channel *channel,
+				  struct uf_waiter *partner, int error)
 {
 	uf_spin_unlock(&channel->guard);
 	if (partner)
-		uf_wait_wake(t, partner->wait);
-	uf_leave(t);
-	return error;
-}
-
-/* The same if there is to be waited. */
-static int wait_in(struct uf_thread *t, struct uf_channel *channel,
-		   struct uf_waitq *queue, void *value, uint64_t deadline)
-{
-	const struct uf_what *what =
-		queue == &channel->senders ?
-			UF_WHAT("room in channel", struct uf_channel) :
-			UF_WHAT("channel", struct uf_channel);
-	struct uf_waiter waiter;
-	int error;
-
-	waiter.data = value;
-	error = uf_wait_on(&t, what, &channel->guard, queue, &waiter, deadline);
+		return uf_wait_wake_and_leave(t, partner->wait);
 	uf_leave(t);
 	return error;
 }
@@ -134,7 +118,10 @@ int uf_channel_send_until(struct uf_channel *channel, const void *value,
 	error = try_send(channel, value, &partner);
 	if (error != -EAGAIN)
 		return finish(t, channel, partner, error);
-	return wait_in(t, channel, &channel->senders, (void *)value, deadline);
+	return uf_wait_and_leave(t,
+				 UF_WHAT("room in channel", struct uf_channel),
+				 &channel->guard, &channel->senders,
+				 (void *)value, deadline);
 }
 
 int uf_channel_send(struct uf_channel *channel, const void *value)
@@ -172,7 +159,9 @@ int uf_channel_receive_until(struct uf_channel *channel, void *value,
 	error = try_receive(channel, value, &partner);
 	if (error != -EAGAIN)
 		return finish(t, channel, partner, error);
-	return wait_in(t, channel, &channel->receivers, value, deadline);
+	return uf_wait_and_leave(t, UF_WHAT("channel", struct uf_channel),
+				 &channel->guard, &channel->receivers, value,
+				 deadline);
 }
 
 int uf_channel_receive(struct uf_channel *channel, void *value)

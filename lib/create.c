@@ -63,6 +63,7 @@ static inline void init(struct uf_fiber *fiber, struct uf_runtime *rt,
 		uf_arch_fpenv_save(&fiber->fpenv);
 	fiber->joiners = (struct uf_waitq){ 0 };
 	fiber->wait.state = UF_WAIT_NONE;
+	fiber->wait.fiber = fiber;
 	fiber->cancelled = READ_ONCE(rt->cancelled);
 	fiber->shields = 0;
 	fiber->scope = NULL;

@@ -20,21 +20,17 @@ int uf_event_try(struct uf_event *event)
 int uf_event_wait_until(struct uf_event *event, uint64_t deadline)
 {
 	struct uf_thread *t;
-	struct uf_waiter waiter;
-	int error;
 
 	UF_CHECK(EVENT, event);
 	t = uf_enter();
 	uf_spin_lock(&event->guard);
-	error = uf_event_try(event);
-	if (error)
-		error = uf_wait_on(&t, UF_WHAT("event", struct uf_event),
-				   &event->guard, &event->waiters, &waiter,
-				   deadline);
-	else
-		uf_spin_unlock(&event->guard);
+	if (uf_event_try(event))
+		return uf_wait_and_leave(t, UF_WHAT("event", struct uf_event),
+					 &event->guard, &event->waiters, NULL,
+					 deadline);
+	uf_spin_unlock(&event->guard);
 	uf_leave(t);
-	return error;
+	return 0;
 }
 
 int uf_event_wait(struct uf_event *event)

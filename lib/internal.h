@@ -768,6 +768,7 @@ void uf_debug_all_asleep(void);
 /* sched.c */
 void uf_leave_kick(struct uf_thread *t);
 void uf_ready(struct uf_thread *t, struct uf_fiber *fiber, enum uf_why why);
+int uf_ready_and_leave(struct uf_thread *t, struct uf_fiber *fiber);
 struct uf_thread *uf_park(struct uf_thread *t);
 void uf_park_last(struct uf_thread *t);
 struct uf_thread *uf_requeue(struct uf_thread *t);

@@ -100,7 +100,7 @@ uf_switch_to(struct uf_thread *t, struct uf_server *s, struct uf_fiber *next)
 }
 
 /* The next fiber of this server, or NULL; no policy is asked. */
-static inline struct uf_fiber *uf_take(struct uf_server *s)
+static __always_inline struct uf_fiber *uf_take(struct uf_server *s)
 {
 	struct uf_fiber *fiber;
 
@@ -112,7 +112,7 @@ static inline struct uf_fiber *uf_take(struct uf_server *s)
 }
 
 /* See uf_park(). */
-static inline struct uf_thread *uf_park_inline(struct uf_thread *t)
+static __always_inline struct uf_thread *uf_park_inline(struct uf_thread *t)
 {
 	struct uf_wait *wait = &t->current->wait;
 	struct uf_server *s = uf_server(t);

@@ -164,7 +164,7 @@ static inline void uf_runq_set_next(struct uf_runq *q, struct uf_fiber *fiber)
 }
 
 /* Take who runs next, or NULL; the lock is held. */
-static inline struct uf_fiber *uf_runq_take(struct uf_runq *q)
+static __always_inline struct uf_fiber *uf_runq_take(struct uf_runq *q)
 {
 	struct uf_fiber *fiber = q->next;
 

@@ -245,8 +245,8 @@ static inline void call_help(struct uf_thread *t, struct uf_server *s, bool lone
 }
 
 /* Into the run-next slot, or if somebody is there behind others. */
-static void make_next(struct uf_thread *t, struct uf_server *s,
-		      struct uf_fiber *fiber)
+static __always_inline void make_next(struct uf_thread *t, struct uf_server *s,
+				      struct uf_fiber *fiber)
 {
 	bool help = others_may_run(fiber);
 
@@ -287,16 +287,8 @@ make_ready_elsewhere(struct uf_thread *t, struct uf_fiber *fiber,
 		uf_inbox_put(rt, t && t->rt == rt ? t : NULL, fiber);
 }
 
-/**
- * uf_ready - let a parked fiber run
- * @t: the calling thread, in the critical section; NULL for a plain thread.
- * @fiber: the fiber; the caller alone has the right to wake it.
- * @why: what has made it ready.
- *
- * It goes to the caller's own server, where its data may be warm; idle servers
- * are woken to steal it when the critical section is left.
- */
-void uf_ready(struct uf_thread *t, struct uf_fiber *fiber, enum uf_why why)
+static __always_inline void ready(struct uf_thread *t, struct uf_fiber *fiber,
+				  enum uf_why why)
 {
 	struct uf_runtime *rt = fiber->rt;
 	struct uf_server *s;
@@ -314,6 +306,28 @@ void uf_ready(struct uf_thread *t, struct uf_fiber *fiber, enum uf_why why)
 		make_next(t, s, fiber);
 	else
 		make_ready(t, s, fiber, why);
+}
+
+/**
+ * uf_ready - let a parked fiber run
+ * @t: the calling thread, in the critical section; NULL for a plain thread.
+ * @fiber: the fiber; the caller alone has the right to wake it.
+ * @why: what has made it ready.
+ *
+ * It goes to the caller's own server, where its data may be warm; idle servers
+ * are woken to steal it when the critical section is left.
+ */
+void uf_ready(struct uf_thread *t, struct uf_fiber *fiber, enum uf_why why)
+{
+	ready(t, fiber, why);
+}
+
+/* The same for one that was woken, for a caller to end with. */
+int uf_ready_and_leave(struct uf_thread *t, struct uf_fiber *fiber)
+{
+	ready(t, fiber, UF_WHY_WOKEN);
+	uf_leave(t);
+	return 0;
 }
 
 void uf_leave_kick(struct uf_thread *t)

@@ -7,22 +7,18 @@
 int uf_sem_wait_until(struct uf_sem *sem, uint64_t deadline)
 {
 	struct uf_thread *t;
-	struct uf_waiter waiter;
-	int error = 0;
 
 	UF_CHECK(SEM, sem);
 	t = uf_enter();
 	uf_spin_lock(&sem->guard);
-	if (likely(sem->value)) {
-		sem->value--;
-		uf_spin_unlock(&sem->guard);
-	} else {
-		error = uf_wait_on(&t, UF_WHAT("semaphore", struct uf_sem),
-				   &sem->guard, &sem->waiters, &waiter,
-				   deadline);
-	}
+	if (!sem->value)
+		return uf_wait_and_leave(t, UF_WHAT("semaphore", struct uf_sem),
+					 &sem->guard, &sem->waiters, NULL,
+					 deadline);
+	sem->value--;
+	uf_spin_unlock(&sem->guard);
 	uf_leave(t);
-	return error;
+	return 0;
 }
 
 int uf_sem_wait(struct uf_sem *sem)
@@ -64,7 +60,7 @@ int uf_sem_post(struct uf_sem *sem)
 	}
 	uf_spin_unlock(&sem->guard);
 	if (next)
-		uf_wait_wake(t, next->wait);
+		return uf_wait_wake_and_leave(t, next->wait);
 	uf_leave(t);
 	return error;
 }

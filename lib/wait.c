@@ -74,26 +74,37 @@ struct uf_waitq uf_waitq_claim_all(struct uf_waitq *queue, int error)
  * Released to a cancel, which may claim it at once, and set the error; and to who
  * debugs.
  */
-static inline struct uf_wait *begin(struct uf_thread *t, struct uf_wait *own,
-				    const struct uf_what *what, const void *on,
-				    enum uf_wait_state state)
+static inline void prepare(struct uf_wait *wait, const struct uf_what *what,
+			   const void *on, enum uf_wait_state state)
 {
-	struct uf_wait *wait = t ? &t->current->wait : own;
-
-	wait->fiber = t ? t->current : NULL;
 	wait->error = 0;
 	WRITE_ONCE(wait->what, what);
 	WRITE_ONCE(wait->on, on);
 	WRITE_ONCE(wait->claimed, 0);
 	smp_store_release(&wait->state, state);
-	return wait;
 }
 
-/* One object is all that the caller waits for, if a cancel does not end it. */
+static struct uf_wait *begin(struct uf_thread *t, struct uf_wait *own,
+			     const struct uf_what *what, const void *on,
+			     enum uf_wait_state state)
+{
+	if (t)
+		own = &t->current->wait;
+	else
+		own->fiber = NULL;
+	prepare(own, what, on, state);
+	return own;
+}
+
+/*
+ * One object is all that the caller waits for, if a cancel does not end it. Without
+ * membarrier(2) to wait so would gain nothing.
+ */
 static inline bool is_alone(struct uf_thread *t, uint64_t deadline)
 {
-	return t && deadline == UF_FOREVER && !t->current->shields &&
-	       !t->current->scope && !READ_ONCE(t->current->cancelled);
+	return likely(t) && deadline == UF_FOREVER && !t->current->shields &&
+	       !t->current->scope && !READ_ONCE(t->current->cancelled) &&
+	       likely(!uf_no_membarrier);
 }
 
 /**
@@ -134,6 +145,13 @@ void uf_wait_wake_thread(struct uf_wait *wait)
 {
 	smp_store_release(&wait->state, UF_DONE);
 	uf_futex_wake(&wait->state);
+}
+
+int uf_wait_wake_thread_and_leave(struct uf_thread *t, struct uf_wait *wait)
+{
+	uf_wait_wake_thread(wait);
+	uf_leave(t);
+	return 0;
 }
 
 /* The same for several, in this order, from a list that only the caller knows. */
@@ -222,7 +240,6 @@ wait_otherwise(struct uf_thread **t, const struct uf_what *what,
 	       struct uf_waiter *waiter, uint64_t deadline)
 {
 	struct uf_wait own;
-
 	int error;
 
 	if (deadline != UF_FOREVER && deadline <= uf_now()) {
@@ -238,25 +255,35 @@ wait_otherwise(struct uf_thread **t, const struct uf_what *what,
 	return error;
 }
 
-/* The same, without what is never needed then. */
-static inline int wait_alone(struct uf_thread **thread,
-			     const struct uf_what *what, uint32_t *guard,
-			     struct uf_waitq *queue, struct uf_waiter *waiter)
+/* So that its caller's thread need not be in memory. */
+static __attribute__((noinline)) struct uf_thread *end_wait(struct uf_thread *t,
+							    struct uf_wait *wait)
 {
-	struct uf_thread *t = *thread;
-	struct uf_wait *wait = begin(t, NULL, what, guard, UF_WAITING_ALONE);
+	uf_wait_end(&t, wait, UF_FOREVER);
+	return t;
+}
 
+/* The same, without what is never needed then. */
+static __always_inline struct uf_thread *
+wait_alone(struct uf_thread *t, const struct uf_what *what, uint32_t *guard,
+	   struct uf_waitq *queue, struct uf_waiter *waiter)
+{
+	struct uf_fiber *self = t->current;
+	struct uf_wait *wait = &self->wait;
+
+	prepare(wait, what, guard, UF_WAITING_ALONE);
 	waiter->wait = wait;
 	uf_waitq_add(queue, waiter);
 	uf_spin_unlock(guard);
-	if (unlikely(uf_must_end(wait->fiber)))
-		uf_wait_end(thread, wait, UF_FOREVER);
+	barrier();
+	if (unlikely(READ_ONCE(self->cancelled)))
+		t = end_wait(t, wait);
 	else
-		*thread = uf_park_inline(t);
+		t = uf_park_inline(t);
 	WRITE_ONCE(wait->state, UF_WAIT_NONE);
 	if (unlikely(wait->error))
 		take_out(guard, waiter);
-	return wait->error;
+	return t;
 }
 
 /**
@@ -274,7 +301,43 @@ int uf_wait_on(struct uf_thread **t, const struct uf_what *what,
 	       uint32_t *guard, struct uf_waitq *queue,
 	       struct uf_waiter *waiter, uint64_t deadline)
 {
-	if (likely(is_alone(*t, deadline)))
-		return wait_alone(t, what, guard, queue, waiter);
-	return wait_otherwise(t, what, guard, queue, waiter, deadline);
+	if (unlikely(!is_alone(*t, deadline)))
+		return wait_otherwise(t, what, guard, queue, waiter, deadline);
+	*t = wait_alone(*t, what, guard, queue, waiter);
+	return waiter->wait->error;
+}
+
+static __attribute__((noinline)) int
+wait_otherwise_and_leave(struct uf_thread *t, const struct uf_what *what,
+			 uint32_t *guard, struct uf_waitq *queue,
+			 struct uf_waiter *waiter, uint64_t deadline)
+{
+	int error;
+
+	error = wait_otherwise(&t, what, guard, queue, waiter, deadline);
+	uf_leave(t);
+	return error;
+}
+
+/**
+ * uf_wait_and_leave - wait for one object, and leave the critical section
+ * @t: the calling thread, in the critical section; or NULL.
+ * @what, @guard, @queue, @deadline: as for uf_wait_on().
+ * @data: what the object is to find in the node.
+ *
+ * For a caller to end with: then there is one frame to be saved at the switch.
+ */
+int uf_wait_and_leave(struct uf_thread *t, const struct uf_what *what,
+		      uint32_t *guard, struct uf_waitq *queue, void *data,
+		      uint64_t deadline)
+{
+	struct uf_waiter waiter;
+
+	waiter.data = data;
+	if (unlikely(!is_alone(t, deadline)))
+		return wait_otherwise_and_leave(t, what, guard, queue, &waiter,
+						deadline);
+	t = wait_alone(t, what, guard, queue, &waiter);
+	uf_leave(t);
+	return waiter.wait->error;
 }

@@ -72,10 +72,14 @@ struct uf_wait *uf_wait_begin_claimed(struct uf_thread *t, struct uf_wait *own,
 				      const void *on);
 int uf_wait_end(struct uf_thread **t, struct uf_wait *wait, uint64_t deadline);
 void uf_wait_wake_thread(struct uf_wait *wait);
+int uf_wait_wake_thread_and_leave(struct uf_thread *t, struct uf_wait *wait);
 void uf_wait_wake_all(struct uf_thread *t, struct uf_waitq *claimed);
 int uf_wait_on(struct uf_thread **t, const struct uf_what *what,
 	       uint32_t *guard, struct uf_waitq *queue,
 	       struct uf_waiter *waiter, uint64_t deadline);
+int uf_wait_and_leave(struct uf_thread *t, const struct uf_what *what,
+		      uint32_t *guard, struct uf_waitq *queue, void *data,
+		      uint64_t deadline);
 void *uf_caller(void);
 
 /* What is waited for: an object with a guard, or something that has none. */
@@ -128,7 +132,7 @@ static inline bool uf_wait_claim(struct uf_wait *wait)
 
 	if (likely(state == UF_WAITING_ALONE)) {
 		WRITE_ONCE(wait->claimed, 1); /* A1 */
-		uf_light_mb(); /* A2 */
+		barrier(); /* A2: there is membarrier(2) */
 		if (likely(!READ_ONCE(wait->fiber->cancelled))) /* A3 */
 			return true;
 	}
@@ -165,6 +169,15 @@ static inline void uf_wait_wake(struct uf_thread *t, struct uf_wait *wait)
 		uf_ready(t, wait->fiber, UF_WHY_WOKEN);
 	else
 		uf_wait_wake_thread(wait);
+}
+
+/* The same for a caller to end with: it leaves the critical section. */
+static inline int uf_wait_wake_and_leave(struct uf_thread *t,
+					 struct uf_wait *wait)
+{
+	if (unlikely(!wait->fiber))
+		return uf_wait_wake_thread_and_leave(t, wait);
+	return uf_ready_and_leave(t, wait->fiber);
 }
 
 /* The same for a cancel, after C2. */

@@ -38,21 +38,19 @@ int uf_waitgroup_done(struct uf_waitgroup *group)
 int uf_waitgroup_wait_until(struct uf_waitgroup *group, uint64_t deadline)
 {
 	struct uf_thread *t;
-	struct uf_waiter waiter;
-	int error = 0;
 
 	UF_CHECK(WAITGROUP, group);
 	t = uf_enter();
 	uf_spin_lock(&group->guard);
 	if (group->count)
-		error = uf_wait_on(&t,
-				   UF_WHAT("wait group", struct uf_waitgroup),
-				   &group->guard, &group->waiters, &waiter,
-				   deadline);
-	else
-		uf_spin_unlock(&group->guard);
+		return uf_wait_and_leave(t,
+					 UF_WHAT("wait group",
+						 struct uf_waitgroup),
+					 &group->guard, &group->waiters, NULL,
+					 deadline);
+	uf_spin_unlock(&group->guard);
 	uf_leave(t);
-	return error;
+	return 0;
 }
 
 int uf_waitgroup_wait(struct uf_waitgroup *group)
