@@ -128,17 +128,19 @@ static inline void lib_test_need_runtime(void)
 									\
 	static void test_name##_body(struct __test_metadata *_metadata)
 
-/* With a sanitizer a signal would be turned into a report. */
+/* A sanitizer would turn a signal into a report, and memory that runs out into an abort. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
-	return "handle_segv=0:handle_sigbus=0:handle_abort=0";
+	return "handle_segv=0:handle_sigbus=0:handle_abort=0:"
+	       "allocator_may_return_null=1";
 }
 
 const char *__tsan_default_options(void);
 const char *__tsan_default_options(void)
 {
-	return "handle_segv=0:handle_sigbus=0:handle_abort=0";
+	return "handle_segv=0:handle_sigbus=0:handle_abort=0:"
+	       "allocator_may_return_null=1";
 }
 /* clang-format on */
 
