@@ -23,6 +23,16 @@ void uf_forget_kick(struct uf_thread *thread)
 }
 
 /*
+ * Those that wait in user mode are found by a standby thread. Preempted threads would
+ * go before it for ever, if as many compute as there are servers, and one more; so
+ * each other time they do not.
+ */
+static bool uf_fibers_turn(const struct uf_server *server)
+{
+	return server->preempts % 2 && READ_ONCE(server->shared->waiting);
+}
+
+/*
  * Current, which is @thread, makes way: whoever waits for its server gets that,
  * and it is RUNNABLE behind; for one that waits for work this is some. If nobody
  * waits, nothing happens, unless the server is to be given up for good. Under the
@@ -46,8 +56,10 @@ struct uf_thread *uf_make_way(struct uf_thread *thread,
 	if (reason == UFIBER_REASON_PREEMPTED) {
 		WRITE_ONCE(thread->shared->preempts, ++thread->preempts);
 		WRITE_ONCE(server->shared->preempts, ++server->preempts);
+		server->for_fibers = uf_fibers_turn(server);
 	}
 	next = uf_pass_on(thread->domain, server);
+	server->for_fibers = false;
 	uf_take_or_queue(thread, reason);
 	return next;
 }

@@ -114,20 +114,28 @@ struct uf_thread *uf_first_runnable(struct uf_domain *domain)
 	return first;
 }
 
+/* Of the standby threads the one that had @server last, or any. */
+static struct uf_thread *uf_first_standby(struct uf_server *server)
+{
+	return server->home ?: uf_first(&server->domain->standby);
+}
+
 /*
  * Who waits for @server: a RUNNABLE thread before any standby, as it has a fiber
- * to run; of those the one that had it last, then any; then one that waits for
- * work, if there is some.
+ * to run, unless the fibers that wait in user mode have their turn; then one that
+ * waits for work, if there is some.
  */
 struct uf_thread *uf_next_holder(struct uf_server *server)
 {
 	struct uf_domain *domain = server->domain;
-	struct uf_thread *next = uf_first_runnable(domain);
+	struct uf_thread *next = NULL;
 
+	if (unlikely(server->for_fibers))
+		next = uf_first_standby(server);
 	if (!next)
-		next = server->home;
+		next = uf_first_runnable(domain);
 	if (!next)
-		next = uf_first(&domain->standby);
+		next = uf_first_standby(server);
 	if (!next && domain->nr_runnable)
 		next = uf_first(&domain->work);
 	return next;

@@ -92,6 +92,7 @@ struct uf_server {
 
 	struct hrtimer timer;			/* see quantum.c */
 	u64 quantum;				/* L, ns, 0 for none */
+	bool for_fibers;			/* L, a standby goes first just now */
 	bool armed;				/* L, the timer runs or is about to */
 	u64 watched_grants;			/* L, grants at its last expiry */
 	u32 watched_dispatches;			/* L, dispatches at its last expiry */

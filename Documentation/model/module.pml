@@ -32,6 +32,7 @@ bool resume_queued[THREADS + 1];
 
 /* struct uf_server */
 byte holder[SERVERS + 1];
+bool for_fibers; /* of the one that is passed on */
 
 /* struct uf_domain */
 bool vacant[SERVERS + 1] = true;
@@ -156,7 +157,15 @@ inline uf_first_runnable(next)
 /* In @next the thread, or NONE. */
 inline uf_next_holder(next)
 {
-	uf_first_runnable(next);
+	next = NONE;
+	if
+	:: for_fibers -> uf_first(standby, next)
+	:: else
+	fi;
+	if
+	:: !next -> uf_first_runnable(next)
+	:: else
+	fi;
 #ifndef BUG_NEXT_HOLDER_FORGETS_STANDBY
 	if
 	:: !next -> uf_first(standby, next)
@@ -456,7 +465,13 @@ inline uf_make_way(s, next)
 	:: server[me] && (uf_retires(server[me]) || next || anyone(work)) ->
 		uf_release(me, RUNNABLE, s);
 #ifndef BUG_MAKE_WAY_KEEPS_SERVER
+		/* uf_fibers_turn() */
+		if
+		:: for_fibers = true
+		:: skip
+		fi;
 		uf_pass_on(s, next);
+		for_fibers = false;
 #endif
 #ifndef BUG_MAKE_WAY_FORGETS_LOOK
 		uf_take_or_queue(me, s)

@@ -144,6 +144,25 @@ TEST(fibers_wait)
 	EXPECT_LE(1, d.threads[a.id].preempts);
 }
 
+/* Nor are they forgotten if threads that compute preempt each other. */
+TEST(fibers_wait_beside_runnables)
+{
+	UF_OPEN(&d, 1, 4);
+	UF_SPAWN_RUNNING(&d, &a);
+	SPAWN_RUNNABLE_SPIN(&b);
+	UF_SPIN(&a);
+	UF_SPAWN_WAITING(&d, &c, STANDBY);
+	d.servers[0].waiting = 1;
+	EXPECT_EQ(0, uf_quantum(&d, 0, 2 * MS));
+	ASSERT_DONE(0, &c);
+	/* Who was preempted meanwhile has its turn, too. */
+	UF_SPIN(&c);
+	ASSERT_TRUE(uf_await_turns(&a));
+	ASSERT_TRUE(uf_await_turns(&b));
+	ASSERT_TRUE(uf_await_turns(&c));
+	EXPECT_EQ(0, uf_quantum(&d, 0, 0));
+}
+
 /* Fibers wait, but there is nobody to run them. */
 TEST(fibers_wait_nobody_there)
 {

@@ -120,6 +120,46 @@ TEST(two_servers)
 	run_beside_hogs(_metadata, 2);
 }
 
+/* All of them compute until the last has begun, with fewer servers. */
+static void *compute_for_all(void *arg)
+{
+	struct hog *hog = arg;
+
+	atomic_fetch_add(&hog->hogs, 1);
+	while (atomic_load(&hog->hogs) < 6)
+		;
+	return arg;
+}
+
+static void run_more_hogs(struct __test_metadata *_metadata,
+			  unsigned int servers)
+{
+	struct uf_fiber *fiber[6];
+	struct hog hog = { 0 };
+	struct uf_runtime *rt;
+	unsigned int i;
+
+	rt = make_runtime(_metadata, servers);
+	if (!rt)
+		SKIP(return, "only backend module preempts");
+	for (i = 0; i < ARRAY_SIZE(fiber); i++)
+		ASSERT_EQ(0,
+			  uf_create(rt, &fiber[i], NULL, compute_for_all, &hog));
+	for (i = 0; i < ARRAY_SIZE(fiber); i++)
+		ASSERT_EQ(0, uf_join(fiber[i], NULL));
+	EXPECT_EQ(0, uf_runtime_destroy(rt));
+}
+
+TEST(more_than_one_server_runs)
+{
+	run_more_hogs(_metadata, 1);
+}
+
+TEST(more_than_two_servers_run)
+{
+	run_more_hogs(_metadata, 2);
+}
+
 static void *compute_and_stop(void *arg)
 {
 	while (!uf_cancelled())

@@ -182,9 +182,11 @@ struct ufiber_shared_domain {
  *	on, see EVENTFD.) Any other value a user writes is ignored
  *	and overwritten at the server's next passing on.
  * @waiting: not 0 while fibers, which the module knows nothing of, wait for the
- *	one that runs. The user writes, the module reads it at the end of each
- *	quantum, when the holder is switched in, when a thread is queued, and in
- *	QUANTUM: who makes it not 0 while the timer does not run calls that.
+ *	one that runs. Then of two holders that are preempted the one gives way to a
+ *	standby thread, to run these, before RUNNABLE threads. The user writes, the
+ *	module reads it at the end of each quantum, when a holder is preempted or
+ *	switched in, when a thread is queued, and in QUANTUM: who makes it not 0 while
+ *	the timer does not run calls that.
  * @dispatches: counted up by the user whenever it switches fibers on this
  *	server. If it has moved during a quantum, nobody is preempted.
  * @reserved0: 0.
