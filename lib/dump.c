@@ -133,9 +133,9 @@ static __racy void look(struct dump *dump, struct uf_fiber *fiber)
 	v->id = READ_ONCE(fiber->id);
 	v->start = (void *)fiber->start;
 	for (i = 0; i < UF_NAME_MAX - 1; i++) {
-		char c = READ_ONCE(fiber->name[i]);
+		unsigned char c = READ_ONCE(fiber->name[i]);
 
-		v->name[i] = c < 0 || c >= ' ' ? c : '?';
+		v->name[i] = c >= ' ' ? c : '?';
 		if (!c) {
 			v->name[i] = c;
 			break;
