@@ -32,10 +32,11 @@ static bool is_served(const struct uf_wait *wait)
 
 static void look_at(void *stack, size_t size, void *arg)
 {
-	const struct uf_fiber *fiber = uf_stack_fiber(stack, size);
+	const struct uf_fiber *fiber =
+		uf_check_find(uf_stack_fiber(stack, size), stack, size);
 	struct search *search = arg;
 
-	if (search->goes_on || !uf_is_live(search->rt, fiber))
+	if (search->goes_on || !fiber || !uf_is_live(search->rt, fiber))
 		return;
 	switch (uf_state(fiber)) {
 	case UF_STATE_PARKED:

@@ -293,12 +293,13 @@ static void add_state(struct dump *dump)
 
 static void dump_fiber(void *stack, size_t size, void *arg)
 {
-	struct uf_fiber *fiber = uf_stack_fiber(stack, size);
+	struct uf_fiber *fiber =
+		uf_check_find(uf_stack_fiber(stack, size), stack, size);
 	struct dump *dump = arg;
 	struct uf_line *line = &dump->line;
 	struct view *v = &dump->view;
 
-	if (!uf_is_live(dump->rt, fiber))
+	if (!fiber || !uf_is_live(dump->rt, fiber))
 		return;
 	look(dump, fiber);
 	if (!v->id || READ_ONCE(fiber->id) != v->id)

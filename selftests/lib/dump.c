@@ -114,8 +114,10 @@ static void *want_read(void *arg)
 
 static void *want_value(void *arg)
 {
-	uf_channel_receive(channel, arg);
-	return NULL;
+	char value;
+
+	uf_channel_receive(channel, &value);
+	return arg;
 }
 
 static void *want_join(void *arg)

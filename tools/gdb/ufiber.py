@@ -52,8 +52,12 @@ def runtimes():
 
 
 def fibers(rt):
-    """Where lib/stack.c has put them; who has an identity is one."""
+    """Where lib/stack.c has put them; who has an identity is one.
+
+    The checked library puts each at another place of its stack (lib/check_reuse.c).
+    """
     kind = gdb.lookup_type("struct uf_fiber")
+    checked = gdb.lookup_global_symbol("uf_check_move") is not None
     room = -(-kind.sizeof // CACHE_LINE) * CACHE_LINE
     chunk = rt["stacks"]["arena"]["all"]
     while chunk:
@@ -61,10 +65,13 @@ def fibers(rt):
         slot = PAGE + size
         for i in range(int(chunk["nr_cut"])):
             stack = int(chunk["slots"]) + i * slot + PAGE
-            top = stack + size - stack // slot % COLOURS * CACHE_LINE - room
-            fiber = gdb.Value(top).cast(kind.pointer()).dereference()
-            if fiber["id"] and fiber["rt"] == rt.address:
-                yield fiber
+            own = stack // slot % COLOURS
+            for colour in range(COLOURS) if checked else (own,):
+                top = stack + size - colour * CACHE_LINE - room
+                fiber = gdb.Value(top).cast(kind.pointer()).dereference()
+                if fiber["id"] and fiber["rt"] == rt.address and fiber["stack"] == stack:
+                    yield fiber
+                    break
         chunk = chunk["next"]
 
 
