@@ -85,6 +85,7 @@ static void goes_on(struct uf_model_thread *me)
 {
 	if (me->where == UF_WAITING) {
 		me->ret = me->expired ? -ETIMEDOUT : me->server;
+		me->unexpired = me->server;
 		me->expired = false;
 	}
 	if (me->where == UF_WAITING || me->where == UF_AT_RETURN) {
@@ -361,7 +362,7 @@ static void returns(struct uf_model_thread *me, long ret)
 {
 	me->where = UF_READY;
 	me->busy = false;
-	me->ret = ret;
+	me->ret = me->unexpired = ret;
 }
 
 /* The wait begins; what the caller has then tells whether it is over. */

@@ -43,6 +43,7 @@ struct uf_model_thread {
 	/* The order that it is at, or was: what comes of it. */
 	bool busy;
 	long ret;
+	long unexpired;			/* or this, if its time was up and not seen to be */
 };
 
 struct uf_model_server {
