@@ -324,8 +324,13 @@ static void note_thread(void)
 	noted = true;
 }
 
-/* At an address where there has never been such an object, or may be none now. */
-static void adopt(const char *function, const char *name, enum uf_kind kind,
+/*
+ * At an address where there has never been such an object, or may be none now.
+ * Returns false if somebody else has noted it meanwhile, and used it: that is what
+ * makes it look used. Whoever uses it has noted it before; so it is looked up again
+ * after what it holds was seen.
+ */
+static bool adopt(const char *function, const char *name, enum uf_kind kind,
 		  const void *object, struct uf_known known)
 {
 	const struct kind *wanted = &kinds[kind];
@@ -333,6 +338,12 @@ static void adopt(const char *function, const char *name, enum uf_kind kind,
 
 	if (is_readable(object, wanted->size))
 		flaw = wanted->flaw(object, true);
+	if (flaw) {
+		smp_mb();
+		known = uf_known(object);
+		if (known.kind == kind)
+			return false;
+	}
 	if (flaw && known.kind && !known.gone)
 		die(function, name, wanted->wanted, "is %p: %s", object,
 		    kinds[known.kind].name);
@@ -341,6 +352,7 @@ static void adopt(const char *function, const char *name, enum uf_kind kind,
 		    "is %p: %s has never been initialised there, or its memory was freed or overwritten: %s",
 		    object, wanted->name, flaw);
 	uf_check_born(kind, object);
+	return true;
 }
 
 static __attribute__((noreturn, cold)) void
@@ -385,8 +397,9 @@ void uf_check_object(const char *function, const char *name, enum uf_kind kind,
 		note_thread();
 		if (known.kind != kind &&
 		    (!known.kind || known.gone || is_users(known.kind))) {
-			adopt(function, name, kind, object, known);
-			return;
+			if (adopt(function, name, kind, object, known))
+				return;
+			known = uf_known(object);
 		}
 	}
 	if (!known.kind && !uf_knows_all())

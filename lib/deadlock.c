@@ -38,7 +38,7 @@ static void look_at(void *stack, size_t size, void *arg)
 
 	if (search->goes_on || !fiber || !uf_is_live(search->rt, fiber))
 		return;
-	switch (uf_state(fiber)) {
+	switch (uf_state_of(fiber)) {
 	case UF_STATE_PARKED:
 	case UF_STATE_ENDED:
 		return;

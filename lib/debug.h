@@ -9,7 +9,10 @@
 void uf_dump_runtime(struct uf_runtime *rt, int fd);
 bool uf_is_live(const struct uf_runtime *rt, const struct uf_fiber *fiber);
 
-/* deadlock.c; the same. */
+/* fiber.c: uf_state() of one that may be gone. */
+enum uf_state uf_state_of(const struct uf_fiber *fiber);
+
+/* deadlock.c; the list of runtimes is locked. */
 void uf_find_deadlock(struct uf_runtime *rt, int fd);
 
 #endif /* UF_DEBUG_H */

@@ -147,7 +147,7 @@ static __racy void look(struct dump *dump, struct uf_fiber *fiber)
 	v->frames.nr = 0;
 	v->server = NULL;
 	v->on_cpu = READ_ONCE(fiber->on_cpu);
-	v->state = uf_state(fiber);
+	v->state = uf_state_of(fiber);
 	if (v->state == UF_STATE_WAITING)
 		look_held(v);
 	else if (v->state == UF_STATE_READY)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "debug.h"
 #include "park.h"
 #include "stack.h"
 #include "wait.h"
@@ -226,12 +227,14 @@ uint64_t uf_id(const struct uf_fiber *fiber)
 	return fiber ? fiber->id : 0;
 }
 
-/* Read in the order in which a fiber leaves these states, but for its turns. */
-enum uf_state uf_state(const struct uf_fiber *fiber)
+/*
+ * Read in the order in which a fiber leaves these states, but for its turns. Memory
+ * where a fiber was may be asked about, too.
+ */
+enum uf_state uf_state_of(const struct uf_fiber *fiber)
 {
 	uint32_t on_cpu;
 
-	UF_CHECK(FIBER, fiber);
 	if (smp_load_acquire(&fiber->ended))
 		return UF_STATE_ENDED;
 	if (smp_load_acquire(&fiber->parked))
@@ -251,4 +254,10 @@ enum uf_state uf_state(const struct uf_fiber *fiber)
 	default:
 		return UF_STATE_READY;
 	}
+}
+
+enum uf_state uf_state(const struct uf_fiber *fiber)
+{
+	UF_CHECK(FIBER, fiber);
+	return uf_state_of(fiber);
 }
