@@ -25,6 +25,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "monitor.h"
@@ -67,6 +68,18 @@ static void unmap_ring(void *ring)
 	munmap(ring, sysconf(_SC_PAGESIZE) + ring_size());
 }
 
+/*
+ * On PREEMPT_RT a record's wake-up is done by a thread (irq_work). It preempts whom
+ * the record is of, that makes two more, and so on for as long as that one runs: of a
+ * hundred switches one was for work.
+ */
+static bool wakes_up_by_thread(void)
+{
+	struct utsname name;
+
+	return !uname(&name) && strstr(name.version, "PREEMPT_RT");
+}
+
 /**
  * uf_perf_probe - whether perf records can be had
  * @why: where to store why not.
@@ -96,6 +109,11 @@ int uf_perf_probe(char *why, size_t size)
 		unmap_ring(ring);
 	}
 	close(fd);
+	if (!error && wakes_up_by_thread()) {
+		error = -EOPNOTSUPP;
+		snprintf(why, size,
+			 "on a PREEMPT_RT kernel its records make more records; \"proc\" works there");
+	}
 	return error;
 }
 

@@ -50,7 +50,7 @@
  *  - UFIBER_BACKEND: "module", "monitor" or "none", where the program's uf_config
  *    names no backend. Without it, the best that works here.
  *  - UFIBER_MONITOR: "perf" or "proc": how the monitor learns that a thread blocks.
- *    Without it, by perf if that is permitted.
+ *    Without it, by perf if that is permitted, and the kernel not PREEMPT_RT.
  *  - UFIBER_DUMP_SIGNAL: see uf_dump_on_signal().
  *  - UFIBER_REPORT_DEADLOCK: see UF_REPORT_DEADLOCK.
  */

@@ -684,6 +684,27 @@ TEST(perf_denied)
 	ASSERT_EQ(0, uf_run(&config, neighbours, _metadata, NULL));
 }
 
+/* See uf_perf_probe(). */
+TEST(perf_on_rt)
+{
+	struct uf_config config = UF_CONFIG_INIT;
+	struct uf_runtime *rt;
+	struct utsname name;
+
+	uname(&name);
+	if (!strstr(name.version, "PREEMPT_RT"))
+		SKIP(return, "the kernel is not PREEMPT_RT");
+	config.servers = 1;
+	config.backend = "monitor";
+	setenv("UFIBER_MONITOR", "perf", 1);
+	ASSERT_EQ(-EOPNOTSUPP, uf_runtime_create(&rt, &config));
+	EXPECT_NE(NULL, strstr(uf_strerror(), "PREEMPT_RT"));
+	unsetenv("UFIBER_MONITOR");
+	ASSERT_EQ(0, uf_runtime_create(&rt, &config));
+	EXPECT_EQ(read_stats(rt).threads, read_stats(rt).watched_by_proc);
+	ASSERT_EQ(0, uf_runtime_destroy(rt));
+}
+
 TEST(membarrier_denied)
 {
 	struct uf_config config = UF_CONFIG_INIT;

@@ -27,9 +27,9 @@ struct uf_policy;
  *	UFIBER_BACKEND if it is set, else the best that works here; that is
  *	"monitor", without a word, if /dev/ufiber is not there or may not be
  *	opened. uf_runtime_backend() tells. The monitor reads perf's records if
- *	it may, else /proc; UFIBER_MONITOR=perf makes it an error that it may
- *	not, with the reason in uf_strerror(), UFIBER_MONITOR=proc has it not
- *	try.
+ *	it may and the kernel is not PREEMPT_RT, else /proc; UFIBER_MONITOR=perf makes
+ *	it an error that it cannot, with the reason in uf_strerror();
+ *	UFIBER_MONITOR=proc has it not try.
  * @offload_threads: most threads for uf_offload(); up to 32768; 0 means 64. They
  *	are started as they are needed.
  * @policy: which ready fiber runs next, see ufiber/policy.h; NULL means the
@@ -104,8 +104,8 @@ struct uf_config {
  * /dev/ufiber is not there), -EACCES (it may not be opened), -ENOSYS or -EPERM
  * (io_uring is missing or forbidden), -ENOSYS (backend "monitor" was asked for and
  * there is no membarrier(2)), -EAGAIN (no thread could be started),
- * -EDEADLK (called by a fiber), -EOPNOTSUPP (config.quantum), -ENOMEM, or what opening or mapping the device
- * failed with. Where a cause needs more words than an errno has, uf_strerror()
+ * -EDEADLK (called by a fiber), -EOPNOTSUPP (config.quantum; UFIBER_MONITOR=perf
+ * on PREEMPT_RT), -ENOMEM, or what opening or mapping the device failed with. Where a cause needs more words than an errno has, uf_strerror()
  * gives them.
  */
 int uf_runtime_create(struct uf_runtime **rt, const struct uf_config *config);
