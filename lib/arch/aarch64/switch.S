@@ -113,16 +113,6 @@ uf_arch_start:
 	.cfi_endproc
 	.size	uf_arch_start, . - uf_arch_start
 
-	/* GNU_PROPERTY_AARCH64_FEATURE_1_AND: BTI. */
-	.section .note.gnu.property, "a"
-	.balign	8
-	.long	4
-	.long	16
-	.long	5
-	.asciz	"GNU"
-	.long	0xc0000000
-	.long	4
-	.long	1
-	.long	0
+#include "bti_note.h"
 
 	.section .note.GNU-stack, "", %progbits

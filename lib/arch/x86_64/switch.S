@@ -12,6 +12,7 @@
  * stack off in programs that link it.
  */
 #include <cet.h>
+#include "frame.h"
 
 	.text
 
@@ -74,13 +75,7 @@ uf_arch_switch:
 uf_arch_resume:
 	.cfi_startproc
 	.cfi_def_cfa %rsp, 0
-	.cfi_offset %rip, -8
-	.cfi_offset %rbp, -16
-	.cfi_offset %rbx, -24
-	.cfi_offset %r12, -32
-	.cfi_offset %r13, -40
-	.cfi_offset %r14, -48
-	.cfi_offset %r15, -56
+	frame_below_cfa
 	_CET_ENDBR
 	movq	-8(%rsp), %rcx
 	movq	-16(%rsp), %rbp

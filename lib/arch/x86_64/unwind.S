@@ -5,6 +5,7 @@
  * of this function's frame is that one (struct uf_arch_frame).
  */
 #include <cet.h>
+#include "frame.h"
 
 	.text
 
@@ -25,13 +26,7 @@ uf_arch_unwind:
 	je	2f
 	.cfi_remember_state
 	.cfi_def_cfa %rbx, 64
-	.cfi_offset %rip, -8
-	.cfi_offset %rbp, -16
-	.cfi_offset %rbx, -24
-	.cfi_offset %r12, -32
-	.cfi_offset %r13, -40
-	.cfi_offset %r14, -48
-	.cfi_offset %r15, -56
+	frame_below_cfa
 	call	*%rsi
 	.cfi_restore_state
 	.cfi_remember_state
