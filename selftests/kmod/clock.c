@@ -21,26 +21,6 @@ static const clockid_t clocks[] = {
 	CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_BOOTTIME, CLOCK_TAI
 };
 
-/* Order: wait with this argument, whatever is in it. */
-static long do_wait_arg(long *args)
-{
-	return uf_ioctl(args[0], UFIBER_IOC_WAIT, (void *)args[1]);
-}
-
-#define POST_WAIT(t, ...)						\
-	do {								\
-		arg = (struct ufiber_wait){ .size = sizeof(arg), __VA_ARGS__ }; \
-		uf_order(t, do_wait_arg, (long)d.fd, (long)&arg);	\
-	} while (0)
-
-static __u64 now(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
 /* A time that the clock shows already, and one that it comes to show. */
 TEST(each)
 {
@@ -51,27 +31,27 @@ TEST(each)
 	UF_SPAWN_RUNNING(&d, &a);
 	UF_SPAWN(&d, &b);
 	for (i = 0; i < ARRAY_SIZE(clocks); i++) {
-		POST_WAIT(&b, .flags = STANDBY | TIMEOUT, .clock = clocks[i],
-			  .timeout = now(clocks[i]));
+		UF_POST_WAIT(&b, &arg, .flags = STANDBY | TIMEOUT, .clock = clocks[i],
+			  .timeout = uf_time(clocks[i]));
 		ASSERT_DONE(-ETIMEDOUT, &b);
 		ASSERT_STATE(&b, IDLE, 0);
-		time = now(clocks[i]) + 20 * MS;
-		POST_WAIT(&b, .flags = STANDBY | TIMEOUT, .clock = clocks[i], .timeout = time);
+		time = uf_time(clocks[i]) + 20 * MS;
+		UF_POST_WAIT(&b, &arg, .flags = STANDBY | TIMEOUT, .clock = clocks[i], .timeout = time);
 		ASSERT_DONE(-ETIMEDOUT, &b) TH_LOG("clock %d", clocks[i]);
-		EXPECT_LE(time, now(clocks[i])) TH_LOG("clock %d", clocks[i]);
+		EXPECT_LE(time, uf_time(clocks[i])) TH_LOG("clock %d", clocks[i]);
 		ASSERT_STATE(&b, IDLE, 0);
 	}
 	/* With the other kinds of wait too. */
 	for (i = 0; i < ARRAY_SIZE(clocks); i++) {
-		time = now(clocks[i]) + 10 * MS;
-		POST_WAIT(&b, .flags = ACQUIRE | TIMEOUT, .clock = clocks[i], .timeout = time);
+		time = uf_time(clocks[i]) + 10 * MS;
+		UF_POST_WAIT(&b, &arg, .flags = ACQUIRE | TIMEOUT, .clock = clocks[i], .timeout = time);
 		ASSERT_DONE(-ETIMEDOUT, &b);
-		EXPECT_LE(time, now(clocks[i]));
+		EXPECT_LE(time, uf_time(clocks[i]));
 		ASSERT_STATE(&b, IDLE, 0);
-		time = now(clocks[i]) + 10 * MS;
-		POST_WAIT(&a, .flags = TIMEOUT, .clock = clocks[i], .timeout = time);
+		time = uf_time(clocks[i]) + 10 * MS;
+		UF_POST_WAIT(&a, &arg, .flags = TIMEOUT, .clock = clocks[i], .timeout = time);
 		ASSERT_DONE(-ETIMEDOUT, &a);
-		EXPECT_LE(time, now(clocks[i]));
+		EXPECT_LE(time, uf_time(clocks[i]));
 		ASSERT_STATE(&a, RUNNING, 0);
 	}
 }
@@ -87,22 +67,22 @@ TEST(each_is_itself)
 	UF_OPEN(&d, 1, 4);
 	UF_SPAWN_RUNNING(&d, &a);
 	UF_SPAWN(&d, &b);
-	if (now(CLOCK_REALTIME) < now(CLOCK_MONOTONIC) + 2 * HOUR)
+	if (uf_time(CLOCK_REALTIME) < uf_time(CLOCK_MONOTONIC) + 2 * HOUR)
 		SKIP(return, "CLOCK_REALTIME is not ahead of CLOCK_MONOTONIC");
 	for (i = 0; i < ARRAY_SIZE(clocks); i++) {
-		POST_WAIT(&b, .flags = STANDBY | TIMEOUT, .clock = clocks[i],
-			  .timeout = now(clocks[i]) + HOUR);
+		UF_POST_WAIT(&b, &arg, .flags = STANDBY | TIMEOUT, .clock = clocks[i],
+			  .timeout = uf_time(clocks[i]) + HOUR);
 		ASSERT_STATE(&b, IDLE, Q_STANDBY);
 		ASSERT_BUSY(&b);
 		EXPECT_EQ(0, uf_wake(&b, UFIBER_WAKE_CANCEL));
 		ASSERT_DONE(-ECANCELED, &b);
 	}
 	/* What is to come by the one has long been by the other. */
-	POST_WAIT(&b, .flags = STANDBY | TIMEOUT, .clock = CLOCK_REALTIME,
-		  .timeout = now(CLOCK_MONOTONIC) + HOUR);
+	UF_POST_WAIT(&b, &arg, .flags = STANDBY | TIMEOUT, .clock = CLOCK_REALTIME,
+		  .timeout = uf_time(CLOCK_MONOTONIC) + HOUR);
 	ASSERT_DONE(-ETIMEDOUT, &b);
-	POST_WAIT(&b, .flags = STANDBY | TIMEOUT, .clock = CLOCK_MONOTONIC,
-		  .timeout = now(CLOCK_REALTIME) - HOUR);
+	UF_POST_WAIT(&b, &arg, .flags = STANDBY | TIMEOUT, .clock = CLOCK_MONOTONIC,
+		  .timeout = uf_time(CLOCK_REALTIME) - HOUR);
 	ASSERT_STATE(&b, IDLE, Q_STANDBY);
 	ASSERT_BUSY(&b);
 	EXPECT_EQ(0, uf_unregister(&a));
@@ -123,12 +103,12 @@ TEST(clock_is_set)
 	UF_SPAWN(&d, &b);
 	other = (struct ufiber_wait){
 		.size = sizeof(other), .flags = TIMEOUT,
-		.clock = CLOCK_MONOTONIC, .timeout = now(CLOCK_MONOTONIC) + HOUR,
+		.clock = CLOCK_MONOTONIC, .timeout = uf_time(CLOCK_MONOTONIC) + HOUR,
 	};
-	uf_order(&b, do_wait_arg, (long)d.fd, (long)&other);
+	uf_order_wait(&b, &other);
 	ASSERT_STATE(&b, IDLE, Q_WAITING);
-	POST_WAIT(&a, .flags = TIMEOUT, .clock = CLOCK_REALTIME,
-		  .timeout = now(CLOCK_REALTIME) + HOUR);
+	UF_POST_WAIT(&a, &arg, .flags = TIMEOUT, .clock = CLOCK_REALTIME,
+		  .timeout = uf_time(CLOCK_REALTIME) + HOUR);
 	ASSERT_STATE(&a, IDLE, Q_WAITING);
 	ASSERT_EQ(0, clock_gettime(CLOCK_REALTIME, &ts));
 	ts.tv_sec += 2 * 3600;
@@ -155,7 +135,7 @@ TEST(arguments)
 	UF_SPAWN_WAITING(&d, &b, 0);
 #define TRY(...)							\
 	do {								\
-		POST_WAIT(&a, __VA_ARGS__);				\
+		UF_POST_WAIT(&a, &arg, __VA_ARGS__);				\
 		ASSERT_DONE(-EINVAL, &a) TH_LOG(#__VA_ARGS__ " (clock %u)", arg.clock); \
 		ASSERT_STATE(&a, RUNNING, 0);				\
 		ASSERT_STATE(&b, IDLE, Q_WAITING);			\
@@ -189,7 +169,7 @@ TEST(latest)
 	UF_SPAWN_RUNNING(&d, &a);
 	UF_SPAWN(&d, &b);
 	for (i = 0; i < ARRAY_SIZE(clocks); i++) {
-		POST_WAIT(&b, .flags = STANDBY | TIMEOUT, .clock = clocks[i],
+		UF_POST_WAIT(&b, &arg, .flags = STANDBY | TIMEOUT, .clock = clocks[i],
 			  .timeout = ~0ULL >> 1);
 		ASSERT_STATE(&b, IDLE, Q_STANDBY);
 		ASSERT_BUSY(&b);

@@ -484,11 +484,6 @@ static long do_poll_add(long *args)
 	return io_uring_submit(&ring);
 }
 
-static long do_wait_arg(long *args)
-{
-	return uf_ioctl(args[0], UFIBER_IOC_WAIT, (void *)args[1]);
-}
-
 /*
  * INTERRUPT comes while a WAIT faults in its argument, and that goes on: it is
  * forgotten, and does not end the call of a handler that runs within the WAIT.
@@ -520,7 +515,7 @@ TEST(forgotten_by_a_wait)
 	copy.dst = (unsigned long)f.page;
 	ASSERT_EQ(1, uf_call(&a, do_poll_add, (long)go[0]));
 	ASSERT_STATE(&a, RUNNING, 0);
-	uf_order(&a, do_wait_arg, (long)d.fd, (long)f.page);
+	uf_order_wait(&a, f.page);
 	ASSERT_EQ(0, uf_fault_await(&f));
 	ASSERT_STATE(&a, BLOCKED, 0);
 	UF_SPAWN_RUNNING(&d, &b);

@@ -19,44 +19,25 @@ static struct uf_dom d;
 static struct uf_thread a, b;
 static struct ufiber_wait arg;
 
-/* Order: wait with this argument, whatever is in it. */
-static long do_wait_arg(long *args)
-{
-	return uf_ioctl(args[0], UFIBER_IOC_WAIT, (void *)args[1]);
-}
-
-#define POST_WAIT(t, ...)						\
-	do {								\
-		arg = (struct ufiber_wait){ .size = sizeof(arg), __VA_ARGS__ }; \
-		uf_order(t, do_wait_arg, (long)d.fd, (long)&arg);	\
-	} while (0)
-
-static __u64 now(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
 /* What the child does: a time to come is waited for, one far off is not over. */
 static void wait_by(struct __test_metadata *_metadata, clockid_t clock)
 {
-	__u64 time = now(clock) + 50 * MS;
+	__u64 time = uf_time(clock) + 50 * MS;
 
-	POST_WAIT(&b, .flags = STANDBY | TIMEOUT, .clock = clock, .timeout = time);
+	UF_POST_WAIT(&b, &arg, .flags = STANDBY | TIMEOUT, .clock = clock, .timeout = time);
 	ASSERT_DONE(-ETIMEDOUT, &b) TH_LOG("clock %d", clock);
-	EXPECT_LE(time, now(clock)) TH_LOG("clock %d", clock);
-	POST_WAIT(&b, .flags = STANDBY | TIMEOUT, .clock = clock,
-		  .timeout = now(clock));
+	EXPECT_LE(time, uf_time(clock)) TH_LOG("clock %d", clock);
+	UF_POST_WAIT(&b, &arg, .flags = STANDBY | TIMEOUT, .clock = clock,
+		  .timeout = uf_time(clock));
 	ASSERT_DONE(-ETIMEDOUT, &b) TH_LOG("clock %d", clock);
-	POST_WAIT(&b, .flags = STANDBY | TIMEOUT, .clock = clock, .timeout = 0);
+	UF_POST_WAIT(&b, &arg, .flags = STANDBY | TIMEOUT, .clock = clock, .timeout = 0);
 	ASSERT_DONE(-ETIMEDOUT, &b) TH_LOG("clock %d", clock);
-	POST_WAIT(&b, .flags = STANDBY | TIMEOUT, .clock = clock, .timeout = now(clock) + HOUR);
+	UF_POST_WAIT(&b, &arg, .flags = STANDBY | TIMEOUT, .clock = clock,
+		     .timeout = uf_time(clock) + HOUR);
 	ASSERT_STATE(&b, IDLE, UFIBER_QUERY_WAITING | UFIBER_QUERY_STANDBY);
 	EXPECT_EQ(0, uf_wake(&b, UFIBER_WAKE_CANCEL));
 	ASSERT_DONE(-ECANCELED, &b) TH_LOG("clock %d", clock);
-	POST_WAIT(&b, .flags = STANDBY | TIMEOUT, .clock = clock, .timeout = ~0ULL >> 1);
+	UF_POST_WAIT(&b, &arg, .flags = STANDBY | TIMEOUT, .clock = clock, .timeout = ~0ULL >> 1);
 	ASSERT_STATE(&b, IDLE, UFIBER_QUERY_WAITING | UFIBER_QUERY_STANDBY);
 	EXPECT_EQ(0, uf_wake(&b, UFIBER_WAKE_CANCEL));
 	ASSERT_DONE(-ECANCELED, &b) TH_LOG("clock %d, the latest time", clock);
@@ -76,14 +57,14 @@ static void wait_and_look(struct __test_metadata *_metadata)
 	UF_SPAWN(&d, &b);
 	for (i = 0; i < ARRAY_SIZE(clocks); i++)
 		wait_by(_metadata, clocks[i]);
-	before = now(CLOCK_MONOTONIC);
+	before = uf_time(CLOCK_MONOTONIC);
 	uf_forget_events(&d);
 	uf_post_wait(&b, ACQUIRE, 0, 0);
 	ASSERT_STATE(&b, RUNNABLE, UFIBER_QUERY_WAITING);
 	ASSERT_TRUE(uf_event(&d, &event));
 	/* The module's clock may be a little behind this one. */
 	EXPECT_LE(before, event.time + 100 * MS);
-	EXPECT_GE(now(CLOCK_MONOTONIC), event.time);
+	EXPECT_GE(uf_time(CLOCK_MONOTONIC), event.time);
 }
 
 static void in_namespace(struct __test_metadata *_metadata, const char *offsets)
@@ -123,8 +104,8 @@ TEST(behind)
 
 	/* (A VM has just been started.) */
 	snprintf(offsets, sizeof(offsets), "monotonic -%llu 0\nboottime -%llu 0\n",
-		 now(CLOCK_MONOTONIC) / 2000000000ULL + 1,
-		 now(CLOCK_BOOTTIME) / 2000000000ULL + 1);
+		 uf_time(CLOCK_MONOTONIC) / 2000000000ULL + 1,
+		 uf_time(CLOCK_BOOTTIME) / 2000000000ULL + 1);
 	fd = open("/proc/self/timens_offsets", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		SKIP(return, "the kernel has no time namespaces");

@@ -105,6 +105,16 @@ long uf_do_quit(long *args);		/* ends the thread, as it is */
 	uf_order(t, uf_do_syscall, (long)(nr), ##__VA_ARGS__)
 #define uf_call_syscall(t, nr, ...) \
 	uf_call(t, uf_do_syscall, (long)(nr), ##__VA_ARGS__)
+/* UFIBER_IOC_WAIT with the caller's argument, whatever is in it. */
+#define uf_order_wait(t, arg) \
+	uf_order_syscall(t, SYS_ioctl, (long)(t)->dom->fd, (long)UFIBER_IOC_WAIT, (long)(arg))
+#define uf_call_wait(t, arg) \
+	uf_call_syscall(t, SYS_ioctl, (long)(t)->dom->fd, (long)UFIBER_IOC_WAIT, (long)(arg))
+#define UF_POST_WAIT(t, arg, ...)					\
+	do {								\
+		*(arg) = (struct ufiber_wait){ .size = sizeof(*(arg)), __VA_ARGS__ }; \
+		uf_order_wait(t, arg);					\
+	} while (0)
 void uf_post_wait(struct uf_thread *t, __u32 flags, __u32 next, __u64 timeout);
 long uf_wait(struct uf_thread *t, __u32 flags, __u32 next, __u64 timeout);
 void uf_post_read(struct uf_thread *t, int fd);		/* one byte */
@@ -144,6 +154,7 @@ char uf_proc_state(pid_t pid, pid_t tid);
 long uf_proc_syscall(pid_t tid);			/* -2 while it runs */
 long uf_proc_value(pid_t tid, const char *key);		/* of .../status */
 long uf_refcnt(void);					/* the module's */
+__u64 uf_time(clockid_t clock);	/* nanoseconds */
 __u64 uf_now(void);
 
 /* A child that does not outlive the test, however that ends. */

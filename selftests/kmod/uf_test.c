@@ -22,12 +22,17 @@
 
 __thread struct uf_thread *uf_self;
 
-__u64 uf_now(void)
+__u64 uf_time(clockid_t clock)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(clock, &ts);
 	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+__u64 uf_now(void)
+{
+	return uf_time(CLOCK_MONOTONIC);
 }
 
 pid_t uf_fork(void)

@@ -14,11 +14,6 @@ static struct uf_dom d;
 static struct uf_thread a, b, c;
 static int fds[2];
 
-static long do_wait_arg(long *args)
-{
-	return uf_ioctl(args[0], UFIBER_IOC_WAIT, (void *)args[1]);
-}
-
 /* ---------------------------------------------------------------- standby */
 
 TEST(standby_takes_vacant)
@@ -457,7 +452,7 @@ TEST(bad_arguments)
 		w = (struct ufiber_wait){ __VA_ARGS__ };		\
 		if (!w.size)						\
 			w.size = sizeof(w);				\
-		EXPECT_EQ(err, uf_call(&a, do_wait_arg, (long)d.fd, (long)&w)) \
+		EXPECT_EQ(err, uf_call_wait(&a, &w)) \
 			TH_LOG(#__VA_ARGS__);				\
 		ASSERT_STATE(&a, RUNNING, 0);				\
 		ASSERT_STATE(&b, IDLE, Q_WAITING);			\
@@ -475,7 +470,7 @@ TEST(bad_arguments)
 	TRY(-EINVAL, .flags = 0, .timeout = 1);
 	TRY(-EINVAL, .size = sizeof(w) - 8, .flags = ACQUIRE);
 #undef TRY
-	EXPECT_EQ(-EFAULT, uf_call(&a, do_wait_arg, (long)d.fd, 0L));
+	EXPECT_EQ(-EFAULT, uf_call_wait(&a, NULL));
 	ASSERT_STATE(&a, RUNNING, 0);
 	EXPECT_EQ(1, d.servers[0].grants);
 	ASSERT_BUSY(&b);
