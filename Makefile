@@ -40,6 +40,9 @@ BENCH := build/bench
 
 native := $(filter 1,$(NATIVE))
 
+# Compilers at a time, where building is only the beginning.
+JOBS := $(shell nproc)
+
 # The headers' directory of one of KERNELS.
 headers = $(shell tools/vm/kernel $(1) headers)
 
@@ -122,13 +125,13 @@ $(BUILT_KERNELS:%=built-%): built-%:
 
 check:
 	@$(DEPS) build vm kernel demo bench trace model cross watch
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@$(MAKE) --no-print-directory built-debug kmod-kcov
 	@tools/check/run
 
 check-long:
 	@$(DEPS) build vm kernel demo bench trace model cross watch
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@set -e; for k in $(BUILT_KERNELS); do $(MAKE) --no-print-directory built-$$k; done
 	@$(MAKE) --no-print-directory kmod-kcov
 	@$(MAKE) --no-print-directory kmod KERNEL=debug UFIBER_DELAY=y
