@@ -113,6 +113,6 @@ uf_arch_start:
 	.cfi_endproc
 	.size	uf_arch_start, . - uf_arch_start
 
-#include "bti_note.h"
+#include "bti_note.inc"
 
 	.section .note.GNU-stack, "", %progbits

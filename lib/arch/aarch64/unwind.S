@@ -43,6 +43,6 @@ uf_arch_unwind:
 	.cfi_endproc
 	.size	uf_arch_unwind, . - uf_arch_unwind
 
-#include "bti_note.h"
+#include "bti_note.inc"
 
 	.section .note.GNU-stack, "", %progbits

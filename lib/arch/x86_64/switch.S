@@ -12,7 +12,7 @@
  * stack off in programs that link it.
  */
 #include <cet.h>
-#include "frame.h"
+#include "frame.inc"
 
 	.text
 

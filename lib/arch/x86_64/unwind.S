@@ -5,7 +5,7 @@
  * of this function's frame is that one (struct uf_arch_frame).
  */
 #include <cet.h>
-#include "frame.h"
+#include "frame.inc"
 
 	.text
 
