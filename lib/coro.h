@@ -50,5 +50,6 @@ struct uf_coro_full *uf_coro_place(char *map, size_t map_size,
 struct uf_coro_full *uf_coro_stack_get(size_t size);
 struct uf_coro_full *uf_coro_stack_use(void *stack, size_t size);
 void uf_coro_stack_put(struct uf_coro_full *full);
+void uf_coro_after_fork(void);
 
 #endif /* UF_CORO_H */

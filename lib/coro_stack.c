@@ -62,6 +62,8 @@ static struct uf_coro_full *map_stack(size_t size)
 	size_t map_size = guard + ((size + guard - 1) & -guard);
 	char *map;
 
+	if (uf_fork_init())
+		return NULL;
 	map = mmap(NULL, map_size, PROT_NONE,
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1,
 		   0);
@@ -74,15 +76,19 @@ static struct uf_coro_full *map_stack(size_t size)
 	return uf_coro_place(map, map_size, colour);
 }
 
+/* The lock is left alone until there has been a stack: see uf_coro_after_fork(). */
 static struct uf_coro_full *pop(void)
 {
-	struct uf_thread *t = uf_enter();
 	struct uf_coro_full *full;
+	struct uf_thread *t;
 
+	if (!READ_ONCE(pool.free))
+		return NULL;
+	t = uf_enter();
 	uf_spin_lock(&pool.lock);
 	full = pool.free;
 	if (full) {
-		pool.free = full->next;
+		WRITE_ONCE(pool.free, full->next);
 		pool.nr_free--;
 	}
 	uf_spin_unlock(&pool.lock);
@@ -99,12 +105,26 @@ static bool push(struct uf_coro_full *full)
 	room = pool.nr_free < UF_CORO_POOL;
 	if (room) {
 		full->next = pool.free;
-		pool.free = full;
+		smp_store_release(&pool.free, full);
 		pool.nr_free++;
 	}
 	uf_spin_unlock(&pool.lock);
 	uf_leave(t);
 	return room;
+}
+
+/*
+ * In the child of a fork(): who held the lock is not here. The list is in order at
+ * any moment, as it changes by one store; the count may be one off.
+ */
+void uf_coro_after_fork(void)
+{
+	const struct uf_coro_full *full;
+
+	pool.lock = 0;
+	pool.nr_free = 0;
+	for (full = pool.free; full; full = full->next)
+		pool.nr_free++;
 }
 
 static bool is_default(size_t size)

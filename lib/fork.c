@@ -7,7 +7,7 @@
  */
 #include <pthread.h>
 
-#include "internal.h"
+#include "coro.h"
 
 /* How many fork()s lie between this process and the first that used the library. */
 uint32_t uf_forks;
@@ -24,6 +24,8 @@ static void in_child(void)
 {
 	uf_thread_forget();
 	uf_check_forked();
+	uf_coro_after_fork();
+	uf_local_after_fork();
 	uf_forks++;
 	uf_debug_after_fork(true);
 }

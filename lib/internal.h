@@ -802,6 +802,7 @@ void uf_scope_child_ends(struct uf_thread *t, struct uf_fiber *fiber);
 
 /* local.c */
 void uf_locals_destroy(struct uf_fiber *self);
+void uf_local_after_fork(void);
 void uf_run_cleanups(struct uf_fiber *self);
 
 /* uring.c */

@@ -32,10 +32,13 @@ static struct key keys[UF_KEYS_MAX];
 
 int uf_key_create(uf_key_t *key, void (*destructor)(void *value))
 {
-	int error = -EAGAIN;
+	int error = uf_fork_init();
 	uf_key_t i;
 
 	UF_CHECK_GIVEN(key);
+	if (error)
+		return error;
+	error = -EAGAIN;
 	pthread_mutex_lock(&keys_lock);
 	for (i = 0; i < UF_KEYS_MAX; i++) {
 		if (keys[i].generation % 2)
@@ -48,6 +51,12 @@ int uf_key_create(uf_key_t *key, void (*destructor)(void *value))
 	}
 	pthread_mutex_unlock(&keys_lock);
 	return error;
+}
+
+/* In the child of a fork(): who held the lock is not here. Keys change by one store. */
+void uf_local_after_fork(void)
+{
+	keys_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 }
 
 static bool is_key(uf_key_t key)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /* What the child of a fork() has of its parent's runtimes: errors, and no hang. */
-#include "lib_test.h"
+#include "sync_test.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -276,6 +276,58 @@ static void *fork_and_exec(void *arg)
 TEST(exec)
 {
 	fork_in_fiber(_metadata, fork_and_exec);
+}
+
+/* What needs no runtime works in the child, too, whatever others were in the middle of. */
+static void *yield_and_return(struct uf_coro *self, void *arg, void *value)
+{
+	uf_coro_yield(self, value, &value);
+	return value;
+}
+
+static bool use_coroutine(void)
+{
+	void *value = NULL;
+	struct uf_coro *co;
+
+	return !uf_coro_create(&co, NULL, yield_and_return, NULL) &&
+	       uf_coro_resume(co, &co, &value) == 1 && value == &co &&
+	       !uf_coro_resume(co, co, &value) && value == co &&
+	       !uf_coro_destroy(co);
+}
+
+static bool use_key(void)
+{
+	uf_key_t key;
+
+	return !uf_key_create(&key, NULL) && !uf_key_delete(key);
+}
+
+static void *use_often(void *stop)
+{
+	while (!atomic_load((atomic_bool *)stop))
+		MUST(use_coroutine() && use_key());
+	return NULL;
+}
+
+TEST(without_a_runtime)
+{
+	atomic_bool stop = false;
+	pthread_t thread;
+	pid_t child;
+	int i;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, use_often, &stop));
+	for (i = 0; i < 2000; i++) {
+		child = fork();
+		if (!child) {
+			alarm(20);
+			_exit(!use_coroutine() || !use_key());
+		}
+		ASSERT_EQ(0, wait_for(_metadata, child));
+	}
+	atomic_store(&stop, true);
+	ASSERT_EQ(0, pthread_join(thread, NULL));
 }
 
 TEST_HARNESS_MAIN

@@ -257,7 +257,7 @@ typedef unsigned int uf_key_t;
  *	NULL, with that value, by the fiber itself; or NULL. It may do what fibers
  *	may; if it sets values there are up to 4 rounds.
  *
- * Context: any. Returns 0 or -EAGAIN (UF_KEYS_MAX are in use).
+ * Context: any. Returns 0, -EAGAIN (UF_KEYS_MAX are in use) or -ENOMEM.
  */
 int uf_key_create(uf_key_t *key, void (*destructor)(void *value));
 
