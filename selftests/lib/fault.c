@@ -14,6 +14,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -319,7 +320,7 @@ TEST(io_uring_memory)
 	expect_denied(_metadata, -ENOMEM, "RLIMIT_MEMLOCK");
 }
 
-/* As with RLIMIT_NPROC, which does not hold for root. */
+/* As in a cgroup with pids.max. */
 TEST(threads_denied)
 {
 	lib_test_need_runtime();
@@ -347,6 +348,66 @@ TEST(offload_thread_denied)
 	ASSERT_EQ(0, uf_join(fiber, &error));
 	EXPECT_EQ(-EAGAIN, (intptr_t)error);
 	EXPECT_EQ(0, uf_runtime_destroy(rt));
+}
+
+/* Nobody's else, so that all its threads are ours. */
+#define LONELY_UID 2000000011
+
+static void *offload(void *arg)
+{
+	return (void *)(intptr_t)uf_offload(double_it, NULL, NULL);
+}
+
+/* As many threads as the limit says, and not one more. */
+static int try_limited(struct __test_metadata *_metadata, rlim_t threads)
+{
+	struct uf_config config = UF_CONFIG_INIT;
+	struct uf_runtime *rt = NULL;
+	struct uf_fiber *fiber;
+	struct rlimit limit;
+	void *value;
+	int error;
+
+	config.servers = 2;
+	ASSERT_EQ(0, getrlimit(RLIMIT_NPROC, &limit));
+	limit.rlim_cur = threads;
+	ASSERT_EQ(0, setrlimit(RLIMIT_NPROC, &limit));
+	error = (uf_runtime_create)(&rt, &config);
+	if (error) {
+		EXPECT_EQ(-EAGAIN, error);
+		EXPECT_EQ(NULL, rt);
+		EXPECT_NE(NULL, strstr(uf_strerror(), "ulimit -u"))
+		TH_LOG("said: %s", uf_strerror());
+		return error;
+	}
+	ASSERT_EQ(0, uf_create(rt, &fiber, NULL, offload, NULL));
+	ASSERT_EQ(0, uf_join(fiber, &value));
+	EXPECT_EQ(-EAGAIN, (intptr_t)value);
+	EXPECT_EQ(0, uf_runtime_destroy(rt));
+	return 0;
+}
+
+/* RLIMIT_NPROC, which does not hold for root. */
+TEST(threads_limit)
+{
+	int fds, tasks;
+	rlim_t n = 1;
+
+	if (geteuid())
+		SKIP(return, "only root can become a user with no other process");
+	lib_test_need_runtime();
+	ASSERT_EQ(0, setresuid(LONELY_UID, LONELY_UID, LONELY_UID));
+	ASSERT_EQ(0, prctl(PR_SET_DUMPABLE, 1)); /* as for its /proc */
+	fds = count_entries("/proc/self/fd");
+	tasks = count_entries("/proc/self/task");
+	for (; n < 64 && try_limited(_metadata, n); n++) {
+		EXPECT_EQ(fds, count_entries("/proc/self/fd"));
+		while (count_entries("/proc/self/task") > tasks)
+			sched_yield();
+	}
+	TH_LOG("%lu threads are enough", n);
+	EXPECT_LT(2, n);
+	EXPECT_GT(64, n);
 }
 
 /* -------------------------------------------------- the process's end in a fiber */
