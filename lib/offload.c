@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
  * Calls that are known to block, and the plain threads that make them: one more is
- * started when a call finds none idle, up to a bound, and each ends when it has been
- * idle for long.
+ * started when a call finds none idle that no other call counts on, up to a bound, and
+ * each ends when it has been idle for long.
+ *
+ * Invariant: each job that has not begun has an idle thread of its own, unless there
+ * are as many as there may be, or no more can be had. So a call never waits for the end
+ * of another one that it could run beside; that one may be waiting for it.
  *
  * The pool's lock may be taken in the critical section: who holds it is there, too,
  * or is a thread of the pool, which needs no server.
@@ -35,6 +39,7 @@ static struct uf_job *take_job(struct uf_offload *pool)
 	if (!job)
 		return NULL;
 	pool->head = job->next;
+	pool->nr_jobs--;
 	job->begun = true;
 	return job;
 }
@@ -56,17 +61,28 @@ static void run_job(struct uf_offload *pool, struct uf_job *job)
 	pthread_mutex_lock(&pool->lock);
 }
 
-/* Returns false if it has been idle for long, or all shall end. */
-static bool wait_for_job(struct uf_offload *pool)
+/* For a job, or for long: then not 0. The lock is dropped meanwhile. */
+static int wait_for_long(struct uf_offload *pool)
 {
 	struct timespec until;
-	int error = 0;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += UF_OFFLOAD_IDLE_S;
+	return pthread_cond_timedwait(&pool->more, &pool->lock, &until);
+}
+
+/*
+ * Returns false if it has been idle for long, or all shall end. It stays if a job
+ * that is about to be appended counts on it.
+ */
+static bool wait_for_job(struct uf_offload *pool)
+{
+	int error = 0;
+
 	pool->nr_idle++;
-	while (!pool->head && !pool->stop && !error)
-		error = pthread_cond_timedwait(&pool->more, &pool->lock, &until);
+	while (!pool->head && !pool->stop &&
+	       (!error || pool->nr_jobs >= pool->nr_idle))
+		error = wait_for_long(pool);
 	pool->nr_idle--;
 	return pool->head;
 }
@@ -79,6 +95,7 @@ static void *pool_main(void *arg)
 	bool has_before;
 
 	pthread_mutex_lock(&pool->lock);
+	pool->nr_idle--;
 	do {
 		while ((job = take_job(pool)))
 			run_job(pool, job);
@@ -157,15 +174,21 @@ static int have_a_thread(struct uf_offload *pool)
 	int error;
 
 	pthread_mutex_lock(&pool->lock);
-	start = !pool->nr_idle && pool->nr_threads < pool->max_threads;
+	start = pool->nr_jobs >= pool->nr_idle &&
+		pool->nr_threads < pool->max_threads;
+	pool->nr_jobs++;
 	pool->nr_threads += start;
+	pool->nr_idle += start;
 	pthread_mutex_unlock(&pool->lock);
 	error = start ? start_thread(pool) : 0;
 	if (!error)
 		return 0;
 	pthread_mutex_lock(&pool->lock);
+	pool->nr_idle--;
 	if (--pool->nr_threads)
 		error = 0; /* another one will come to it */
+	else
+		pool->nr_jobs--;
 	pthread_mutex_unlock(&pool->lock);
 	return error;
 }
@@ -190,6 +213,7 @@ static void remove_job(struct uf_offload *pool, struct uf_job *job)
 		at = &before->next;
 	}
 	*at = job->next;
+	pool->nr_jobs--;
 	if (pool->tail == job)
 		pool->tail = before;
 }

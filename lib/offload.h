@@ -15,7 +15,8 @@ struct uf_job;
  * @head: the first job.
  * @tail: the last, if there is one.
  * @nr_threads: threads there are.
- * @nr_idle: of those, that wait for a job and have not been given one.
+ * @nr_idle: of those, that wait for a job, or have not begun to look for one.
+ * @nr_jobs: that no thread has begun: in the list, or about to be.
  * @max_threads: how many there may be (C).
  * @stop: they shall end.
  * @ended: the thread that ended last, if @has_ended: joined by the next to end.
@@ -28,6 +29,7 @@ struct uf_offload {
 	struct uf_job *tail;
 	unsigned int nr_threads;
 	unsigned int nr_idle;
+	unsigned int nr_jobs;
 	unsigned int max_threads;
 	bool stop;
 	bool has_ended;

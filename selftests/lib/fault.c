@@ -394,7 +394,8 @@ TEST(threads_limit)
 	rlim_t n = 1;
 
 	if (geteuid())
-		SKIP(return, "only root can become a user with no other process");
+		SKIP(return,
+			   "only root can become a user with no other process");
 	lib_test_need_runtime();
 	ASSERT_EQ(0, setresuid(LONELY_UID, LONELY_UID, LONELY_UID));
 	ASSERT_EQ(0, prctl(PR_SET_DUMPABLE, 1)); /* as for its /proc */

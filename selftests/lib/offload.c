@@ -2,6 +2,7 @@
 /* uf_offload(): calls that are known to block, off the servers. */
 #include "lib_test.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -45,6 +46,53 @@ FIBER_TEST(others_run_meanwhile, 1)
 	EXPECT_EQ((void *)1, value);
 	close(fds[0]);
 	close(fds[1]);
+}
+
+/* Calls that wait for each other: none may wait for the end of another. */
+static pthread_barrier_t meeting;
+
+static void *meet(void *arg)
+{
+	pthread_barrier_wait(&meeting);
+	return NULL;
+}
+
+static void *offload_meeting(void *arg)
+{
+	return (void *)(intptr_t)uf_offload(meet, NULL, NULL);
+}
+
+static void meet_in_pool(struct __test_metadata *_metadata, unsigned int n)
+{
+	struct uf_fiber *fiber[8];
+	unsigned int i;
+	void *error;
+
+	ASSERT_EQ(0, pthread_barrier_init(&meeting, NULL, n));
+	for (i = 0; i < n; i++)
+		CREATE(&fiber[i], offload_meeting, NULL);
+	for (i = 0; i < n; i++) {
+		ASSERT_EQ(0, uf_join(fiber[i], &error));
+		EXPECT_EQ(NULL, error);
+	}
+	pthread_barrier_destroy(&meeting);
+}
+
+/* Some of the threads that they need are idle already, and some are not there. */
+FIBER_TEST(run_beside_each_other, 1)
+{
+	ASSERT_EQ(0, uf_offload(not_a_fiber, NULL, NULL));
+	meet_in_pool(_metadata, 2);
+	meet_in_pool(_metadata, 8);
+	meet_in_pool(_metadata, 5);
+}
+
+FIBER_TEST(run_beside_each_other_from_servers, 3)
+{
+	int i;
+
+	for (i = 0; i < 200; i++)
+		meet_in_pool(_metadata, 1 + i % 8);
 }
 
 TEST(outside)
