@@ -53,10 +53,12 @@ static void uf_block(struct uf_thread *thread)
 	} else if (thread->state == UFIBER_THREAD_RUNNABLE) {
 		/*
 		 * It waits for a server but is not held: a signal handler runs,
-		 * and sleeps. A server would be lost on it now.
+		 * and sleeps. A server would be lost on it now. Or it is in the
+		 * freezer's trap, and will go on with the call that it was in.
 		 */
 		thread->interrupted = false;
-		thread->uncounted = true;
+		if (!uf_task_is_frozen(thread->task))
+			thread->uncounted = true;
 		uf_dequeue(thread);
 		uf_set_state(thread, UFIBER_THREAD_BLOCKED);
 		trace_ufiber_block(thread, NULL);

@@ -208,6 +208,51 @@ TEST(thawed_with_a_signal)
 	uf_cgroup_remove(&group);
 }
 
+/*
+ * A call that blocked before the freeze is still that block after it, though the
+ * thread was RUNNABLE for a moment meanwhile, as no server was free. (It is also right
+ * to hold the thread for a server on the way back into the call.)
+ */
+TEST(thawed_and_interrupted)
+{
+	struct ufiber_interrupt t = { .size = sizeof(t), .flags = UFIBER_INTERRUPT_BLOCK };
+	int tries = 50;
+	char tid[12];
+	bool held;
+
+	UF_CGROUP(&group, "");
+	ASSERT_EQ(0, uf_cgroup_write(&group, "cgroup.type", "threaded"));
+	ASSERT_EQ(0, pipe(up));
+	UF_OPEN(&d, 1, 4);
+	UF_SPAWN_RUNNING(&d, &a);
+	snprintf(tid, sizeof(tid), "%d", a.tid);
+	ASSERT_EQ(0, uf_cgroup_write(&group, "cgroup.threads", tid));
+	uf_post_read(&a, up[0]);
+	ASSERT_STATE(&a, BLOCKED, 0);
+	ASSERT_TRUE(uf_await_sleep(&a, SYS_read));
+	do {
+		UF_SPAWN_RUNNING(&d, &b);
+		freeze(_metadata);
+		ASSERT_STATE(&a, BLOCKED, 0);
+		t.block = d.threads[a.id].blocks;
+		WHILE_FROZEN(a.tid, thaw(_metadata));
+		held = uf_state(&a) == UFIBER_THREAD_RUNNABLE;
+		if (held) {
+			uf_join(&b);
+			ASSERT_STATE(&a, BLOCKED, 0);
+			ASSERT_TRUE(uf_await_sleep(&a, SYS_read));
+		}
+	} while (held && --tries);
+	ASSERT_LT(0, tries);
+	t.thread = a.id;
+	EXPECT_EQ(t.block, d.threads[a.id].blocks);
+	EXPECT_EQ(0, uf_ioctl(d.fd, UFIBER_IOC_INTERRUPT, &t));
+	EXPECT_EQ(0, uf_unregister(&b));
+	ASSERT_DONE(-EINTR, &a);
+	uf_join(&a);
+	uf_cgroup_remove(&group);
+}
+
 /* Whom the user gives no server is held for ever, but stopped all the same. */
 TEST(thawed_with_a_stop)
 {
