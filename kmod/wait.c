@@ -393,14 +393,18 @@ static noinline long uf_wait_sleep(struct uf_thread *thread,
 				    !thread->expired ? &time : NULL,
 				    args->clock);
 		if (!ret && uf_end_granted(thread, &result))
-			return result;
+			goto out;
 		uf_delay(UF_DELAY_WAIT_END);
 		uf_lock(thread->domain);
 		over = uf_end_wait(thread, args->flags, ret, &result);
 		uf_unlock(thread->domain);
+		uf_quantum_queued(thread->domain);
 	} while (!over);
 	if (READ_ONCE(thread->server))
 		uf_goes_on(thread);
+out:
+	/* It may have got its server without a switch. */
+	uf_quantum_sched_in(thread);
 	return result;
 }
 
@@ -436,7 +440,10 @@ static long uf_wait_any(struct uf_thread *thread,
 	rcu_read_unlock();
 
 	uf_quantum_queued(domain);
-	return thread->waiting ? uf_finish_wait(thread, args) : ret;
+	if (thread->waiting)
+		return uf_finish_wait(thread, args);
+	uf_quantum_sched_in(thread);	/* it may have taken a server */
+	return ret;
 }
 
 /* What is not the usual case of a hand-over, refusals included. */

@@ -125,6 +125,72 @@ TEST(an_unblocked_waits)
 	EXPECT_LE(1, d.threads[a.id].preempts);
 }
 
+/*
+ * Some places start the timer because nothing else may: there is no switch on a
+ * processor that has one thread. The kernel's threads come by now and then all the
+ * same, but not before one of real time. (Of these a kick by fput() reaches none.)
+ */
+static bool kicks_by_fput(void)
+{
+	return !system("grep -q '\\buf_resume_release\\b' /proc/kallsyms");
+}
+
+#define ALONE_ON_CPU(t)							\
+	do {								\
+		struct sched_param _param = { .sched_priority = 60 };	\
+									\
+		if (sysconf(_SC_NPROCESSORS_ONLN) < 2)			\
+			SKIP(return, "there is one CPU");		\
+		if (kicks_by_fput())					\
+			SKIP(return, "a kick by fput() reaches no real-time thread"); \
+		ASSERT_EQ(0, uf_pin((t)->tid, 1));			\
+		ASSERT_EQ(0, uf_pin(0, 0));				\
+		ASSERT_EQ(0, sched_setscheduler((t)->tid, SCHED_FIFO, &_param)); \
+	} while (0)
+
+/* A thread whose time is up waits, too. */
+TEST(a_timed_out_waits)
+{
+	UF_OPEN(&d, 1, 4);
+	EXPECT_EQ(0, uf_quantum(&d, 0, 5 * MS));
+	UF_SPAWN_RUNNING(&d, &a);
+	ALONE_ON_CPU(&a);
+	UF_SPAWN(&d, &b);
+	UF_SPIN(&a);
+	uf_post_wait(&b, UFIBER_WAIT_TIMEOUT, 0, uf_now() + 20 * MS);
+	ASSERT_TRUE(uf_await_cpu_unless(&a, 500 * MS, &b));
+	EXPECT_TRUE(uf_is_done(&b));
+	ASSERT_DONE(-ETIMEDOUT, &b);
+	EXPECT_LE(1, d.threads[a.id].preempts);
+}
+
+/* Order: take a server if one is free, then compute. */
+static long do_stand_by_and_spin(long *args)
+{
+	struct ufiber_wait wait = { .size = sizeof(wait), .flags = STANDBY };
+	long ret = uf_ioctl(args[0], UFIBER_IOC_WAIT, &wait);
+
+	return ret < 0 ? ret : uf_do_spin(args);
+}
+
+/* Who takes a server is watched from then on, not when it is switched in next. */
+TEST(from_the_start)
+{
+	UF_OPEN(&d, 1, 4);
+	EXPECT_EQ(0, uf_quantum(&d, 0, 5 * MS));
+	d.servers[0].waiting = 1;
+	UF_SPAWN(&d, &a);
+	ALONE_ON_CPU(&a);
+	UF_SPAWN(&d, &b);
+	uf_order(&a, do_stand_by_and_spin, (long)d.fd);
+	ASSERT_TRUE(uf_await_turns(&a));
+	uf_post_wait(&b, STANDBY, 0, 0);
+	ASSERT_TRUE(uf_await_cpu_unless(&a, 500 * MS, &b));
+	EXPECT_TRUE(uf_is_done(&b));
+	ASSERT_DONE(0, &b);
+	EXPECT_LE(1, d.threads[a.id].preempts);
+}
+
 /* Fibers wait that only user mode knows of: for a standby to run them. */
 TEST(fibers_wait)
 {

@@ -136,6 +136,8 @@ bool uf_await_proc(pid_t pid, pid_t tid, char state);	/* as in /proc/.../stat */
 bool uf_await(struct uf_dom *d, bool (*cond)(void *arg), void *arg, const char *what);
 bool uf_await_turns(struct uf_thread *t);		/* it spins, and gets on */
 bool uf_await_cpu(struct uf_thread *t, __u64 ns);	/* it computes so long */
+/* The same, or until @done has carried out its order. */
+bool uf_await_cpu_unless(struct uf_thread *t, __u64 ns, struct uf_thread *done);
 bool uf_await_word(struct uf_dom *d, volatile __u32 *word, __u32 value);
 bool uf_agrees(struct uf_dom *d);
 bool uf_server_is(struct uf_dom *d, __u32 server, __u32 state, __u32 thread);
@@ -154,7 +156,7 @@ char uf_proc_state(pid_t pid, pid_t tid);
 long uf_proc_syscall(pid_t tid);			/* -2 while it runs */
 long uf_proc_value(pid_t tid, const char *key);		/* of .../status */
 long uf_refcnt(void);					/* the module's */
-__u64 uf_time(clockid_t clock);	/* nanoseconds */
+__u64 uf_time(clockid_t clock);	/* nanoseconds; 0 if there is no such clock */
 __u64 uf_now(void);
 
 /* A child that does not outlive the test, however that ends. */

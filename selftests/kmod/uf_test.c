@@ -26,7 +26,8 @@ __u64 uf_time(clockid_t clock)
 {
 	struct timespec ts;
 
-	clock_gettime(clock, &ts);
+	if (clock_gettime(clock, &ts))
+		return 0;
 	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
 
@@ -500,32 +501,29 @@ bool uf_await_turns(struct uf_thread *t)
 struct uf_cpu_wanted {
 	clockid_t clock;
 	__u64 until;
+	struct uf_thread *unless;
 };
-
-static __u64 uf_time_of(clockid_t clock)
-{
-	struct timespec ts;
-
-	if (clock_gettime(clock, &ts))
-		return 0;
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
 
 static bool uf_cpu_cond(void *arg)
 {
 	struct uf_cpu_wanted *w = arg;
 
-	return uf_time_of(w->clock) >= w->until;
+	return uf_time(w->clock) >= w->until || (w->unless && uf_is_done(w->unless));
+}
+
+bool uf_await_cpu_unless(struct uf_thread *t, __u64 ns, struct uf_thread *done)
+{
+	struct uf_cpu_wanted w = { .unless = done };
+
+	if (pthread_getcpuclockid(t->pthread, &w.clock))
+		return false;
+	w.until = uf_time(w.clock) + ns;
+	return uf_await(t->dom, uf_cpu_cond, &w, "processor time of a thread");
 }
 
 bool uf_await_cpu(struct uf_thread *t, __u64 ns)
 {
-	struct uf_cpu_wanted w;
-
-	if (pthread_getcpuclockid(t->pthread, &w.clock))
-		return false;
-	w.until = uf_time_of(w.clock) + ns;
-	return uf_await(t->dom, uf_cpu_cond, &w, "processor time of a thread");
+	return uf_await_cpu_unless(t, ns, NULL);
 }
 
 struct uf_word_wanted {
