@@ -288,6 +288,8 @@ static bool uf_try_hold(struct uf_thread *thread, bool more_work)
 	if (READ_ONCE(thread->state) != UFIBER_THREAD_RUNNABLE) {
 		uf_await_grant(thread);
 		uf_goes_on(thread);
+		/* It may have been granted before it slept. */
+		uf_quantum_sched_in(thread);
 		return true;
 	}
 	if (task_sigpending(current))
@@ -309,15 +311,21 @@ static bool uf_try_hold(struct uf_thread *thread, bool more_work)
  * TIF_NOTIFY_SIGNAL keeps a thread from sleeping, so it is cleared to hold one. But
  * it may also be what broke the call, and what has that repeated and the mask of
  * signals restored, on the way to user mode that is still to come (a tracer's stop
- * at the call's end runs the work before it). So it is set again at the end.
+ * at the call's end runs the work before it). So it is set again at the end, or when
+ * the work could not be queued (compat/resume_fput.c). A signal sees to the same; and
+ * if it dumps core nothing clears the flag before a write of that, which would be cut
+ * short by it.
  */
 void uf_hold(struct uf_thread *thread, bool more_work)
 {
 	if (!uf_try_hold(thread, more_work)) {
 		uf_resume_queue(thread);
-	} else if (unlikely(thread->notified)) {
+		if (likely(READ_ONCE(thread->resume_queued)))
+			return;
+	}
+	if (unlikely(thread->notified)) {
 		thread->notified = false;
-		if (!uf_task_ends(current))
+		if (!uf_task_ends(current) && !task_sigpending(current))
 			set_thread_flag(TIF_NOTIFY_SIGNAL);
 	}
 }

@@ -146,9 +146,9 @@ static inline void uf_hrtimer_setup(struct hrtimer *timer,
 }
 
 /*
- * How resume work is added. With hook_sched_switch.c under the rq lock, where
- * KASAN must not allocate memory to remember the caller. (6.1 does not say; from
- * 6.14 on it never does.)
+ * How resume work is added. With hook_sched_switch.c under the rq lock, by a kick from
+ * a timer's interrupt: KASAN must not allocate memory there to remember the caller.
+ * (6.1 does not say; from 6.14 on it never does.)
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0) && \
 	LINUX_VERSION_CODE < KERNEL_VERSION(6, 14, 0)

@@ -81,7 +81,7 @@ void uf_resume_kick(struct uf_thread *thread)
 	if (xchg(&thread->resume.kick_queued, 1) == 0) {
 		uf_delay(UF_DELAY_RESUME);
 		if (!task_work_add(thread->task, &thread->resume.kick_work,
-				   TWA_RESUME))
+				   UF_TWA_RESUME))
 			thread = NULL;	/* the work has the reference */
 		else
 			WRITE_ONCE(thread->resume.kick_queued, 0);
