@@ -193,6 +193,13 @@ static void *cancelled_calls(void *arg)
 	CREATE(&third, offload_read, c->fds);
 	while (uf_state(third) != UF_STATE_WAITING)
 		uf_yield();
+	/* The last is taken back, and another comes behind who is the last then. */
+	uf_cancel(third);
+	ASSERT_EQ(0, uf_join(third, &value));
+	EXPECT_EQ((void *)-ECANCELED, value);
+	CREATE(&third, offload_read, c->fds);
+	while (uf_state(third) != UF_STATE_WAITING)
+		uf_yield();
 	uf_cancel(third);
 	uf_cancel(second);
 	ASSERT_EQ(0, uf_join(second, &value));
@@ -221,6 +228,52 @@ TEST(cancelled)
 	config.servers = 1;
 	config.offload_threads = 1;
 	ASSERT_EQ(0, uf_run(&config, cancelled_calls, &c, NULL));
+}
+
+struct racer {
+	struct uf_fiber *fiber;
+	atomic_bool done;
+	unsigned int n;
+	int errors;
+};
+
+static void *count_call(void *arg)
+{
+	struct racer *r = arg;
+
+	r->n++;
+	return NULL;
+}
+
+static void *call_until_cancelled(void *arg)
+{
+	struct racer *r = arg;
+	int error = uf_offload(count_call, r, NULL);
+
+	/* Done, or not even begun. */
+	r->errors = error != (r->n ? 0 : -ECANCELED);
+	atomic_store(&r->done, true);
+	return NULL;
+}
+
+/* A cancel meets the call before, in or after it. */
+FIBER_TEST(cancel_races_the_call, 2)
+{
+	unsigned int i, turns, begun = 0;
+
+	for (i = 0; i < 3000; i++) {
+		struct racer r = { .n = 0 };
+
+		CREATE(&r.fiber, call_until_cancelled, &r);
+		for (turns = i % 64 * 64; turns && !atomic_load(&r.done);
+		     turns--)
+			uf_yield();
+		EXPECT_EQ(0, uf_cancel(r.fiber));
+		ASSERT_EQ(0, uf_join(r.fiber, NULL));
+		ASSERT_EQ(0, r.errors) TH_LOG("round %u", i);
+		begun += r.n;
+	}
+	TH_LOG("%u of %u calls were made", begun, i);
 }
 
 TEST_HARNESS_MAIN

@@ -2,6 +2,9 @@
 /* Scopes: nobody outlives one; an error, a cancel, a deadline end all of it. */
 #include "lib_test.h"
 
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static int add_one(void *arg)
@@ -73,6 +76,76 @@ static int wait_as_it_is(void *arg)
 	return uf_sem_wait(arg);
 }
 
+/* That its fibers were cancelled is no error, nor is it to be cancelled before. */
+FIBER_TEST(cancelled_empty, 1)
+{
+	struct uf_sem sem = UF_SEM_INIT(0);
+	struct uf_scope scope;
+	int i;
+
+	ASSERT_EQ(0, uf_scope_open(&scope, UF_FOREVER));
+	EXPECT_EQ(0, uf_scope_cancel(&scope));
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(0, uf_scope_spawn(&scope, NULL, wait_as_it_is, &sem));
+	EXPECT_EQ(0, uf_scope_close(&scope));
+}
+
+struct place {
+	struct uf_sem go;
+	uintptr_t address;
+	int error;
+};
+
+static int note_place(void *arg)
+{
+	struct place *place = arg;
+	char local;
+
+	place->address = (uintptr_t)&local;
+	place->error = uf_sem_wait(&place->go);
+	return 0;
+}
+
+static void *note_place_outside(void *arg)
+{
+	note_place(arg);
+	return NULL;
+}
+
+/* What is left of those that have ended is nobody's: another's stack, not cancelled. */
+FIBER_TEST(ended_ones_are_forgotten, 1)
+{
+	struct place child[3] = {}, outside[2] = {};
+	struct uf_fiber *fiber[2];
+	struct uf_scope scope;
+	int i, same = 0;
+
+	ASSERT_EQ(0, uf_scope_open(&scope, UF_FOREVER));
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(0,
+			  uf_scope_spawn(&scope, NULL, note_place, &child[i]));
+	uf_yield();
+	uf_sem_post(&child[2].go);
+	uf_yield();
+	uf_sem_post(&child[1].go);
+	uf_yield();
+	for (i = 0; i < 2; i++)
+		CREATE(&fiber[i], note_place_outside, &outside[i]);
+	uf_yield();
+	for (i = 0; i < 4; i++)
+		same += labs((long)(child[1 + i / 2].address -
+				    outside[i % 2].address)) < 32768;
+	EXPECT_EQ(2, same);
+	EXPECT_EQ(0, uf_scope_cancel(&scope));
+	for (i = 0; i < 2; i++) {
+		uf_sem_post(&outside[i].go);
+		JOIN(fiber[i]);
+		EXPECT_EQ(0, outside[i].error);
+	}
+	EXPECT_EQ(0, uf_scope_close(&scope));
+	EXPECT_EQ(-ECANCELED, child[0].error);
+}
+
 FIBER_TEST(deadline, 2)
 {
 	struct uf_sem sem = UF_SEM_INIT(0);
@@ -99,6 +172,39 @@ FIBER_TEST(deadline, 2)
 	close(fds[1]);
 }
 
+struct inherits {
+	struct uf_sem never;
+	struct uf_event done;
+	int error;
+};
+
+static int wait_and_tell(void *arg)
+{
+	struct inherits *i = arg;
+
+	i->error = uf_sem_wait(&i->never);
+	uf_event_set(&i->done);
+	return 0;
+}
+
+/* A fiber of the scope has the deadline by itself, not by the owner's closing. */
+FIBER_TEST(deadline_of_a_child, 2)
+{
+	struct inherits i = { .never = UF_SEM_INIT(0), .done = UF_EVENT_INIT };
+	struct uf_scope scope;
+
+	ASSERT_EQ(0, uf_scope_open(&scope, uf_now() + 1000000));
+	ASSERT_EQ(0, uf_scope_spawn(&scope, NULL, wait_and_tell, &i));
+	EXPECT_EQ(0, uf_shield(true));
+	EXPECT_EQ(0, uf_event_wait(&i.done));
+	EXPECT_EQ(0, uf_shield(false));
+	EXPECT_EQ(-ETIMEDOUT, i.error);
+	uf_scope_close(&scope);
+}
+
+/* What then_block() reads. */
+static int pipe_end;
+
 static int shielded_for_a_while(void *arg)
 {
 	int error;
@@ -111,24 +217,28 @@ static int shielded_for_a_while(void *arg)
 
 struct outer {
 	struct uf_sem sem;
+	int (*child)(void *arg);
 	int error;
+	int later;
 };
 
 static void *own_a_scope(void *arg)
 {
+	struct uf_sem never = UF_SEM_INIT(0);
 	struct outer *outer = arg;
 	struct uf_scope scope;
 
 	uf_scope_open(&scope, UF_FOREVER);
-	uf_scope_spawn(&scope, NULL, shielded_for_a_while, &outer->sem);
+	uf_scope_spawn(&scope, NULL, outer->child, &outer->sem);
 	outer->error = uf_scope_close(&scope);
+	outer->later = uf_sem_wait(&never);
 	return NULL;
 }
 
 /* Who is cancelled while it closes still waits for those that need longer. */
 FIBER_TEST(cancelled_closer, 2)
 {
-	struct outer outer = { .sem = UF_SEM_INIT(0), .error = 1 };
+	struct outer outer = { UF_SEM_INIT(0), shielded_for_a_while, 1, 1 };
 	struct uf_fiber *fiber;
 
 	CREATE(&fiber, own_a_scope, &outer);
@@ -139,6 +249,52 @@ FIBER_TEST(cancelled_closer, 2)
 	uf_sem_post(&outer.sem);
 	JOIN(fiber);
 	EXPECT_EQ(-ECANCELED, outer.error);
+	EXPECT_EQ(-ECANCELED, outer.later);
+}
+
+/* What a fiber then fails with is what is returned. */
+FIBER_TEST(cancelled_closer_of_a_failure, 2)
+{
+	struct outer outer = { UF_SEM_INIT(0), wait_for_ever, 1, 1 };
+	struct uf_fiber *fiber;
+
+	CREATE(&fiber, own_a_scope, &outer);
+	while (uf_state(fiber) != UF_STATE_WAITING)
+		uf_yield();
+	EXPECT_EQ(0, uf_cancel(fiber));
+	JOIN(fiber);
+	EXPECT_EQ(-EIO, outer.error);
+	EXPECT_EQ(-ECANCELED, outer.later);
+}
+
+static int then_block(void *arg)
+{
+	char byte;
+
+	if (uf_sem_wait(arg) != -ECANCELED)
+		return -EBADMSG;
+	/* It is cancelled, and asked again until it has ended. */
+	return read(pipe_end, &byte, 1) < 0 ? -errno : 0;
+}
+
+FIBER_TEST(cancelled_again, 2)
+{
+	struct outer outer = { UF_SEM_INIT(0), then_block, 1, 1 };
+	struct uf_fiber *fiber;
+	int fds[2];
+
+	if (strcmp(uf_runtime_backend(NULL), "module"))
+		SKIP(return, "only the module interrupts a system call");
+	ASSERT_EQ(0, pipe(fds));
+	pipe_end = fds[0];
+	CREATE(&fiber, own_a_scope, &outer);
+	while (uf_state(fiber) != UF_STATE_WAITING)
+		uf_yield();
+	EXPECT_EQ(0, uf_cancel(fiber));
+	JOIN(fiber);
+	EXPECT_EQ(-EINTR, outer.error);
+	close(fds[0]);
+	close(fds[1]);
 }
 
 static int open_inside(void *arg)
