@@ -740,12 +740,14 @@ TEST(rmmod_and_insmod)
 		uf_join(&e);
 		uf_close(&d);
 		ASSERT_REFS_BACK();
+		uf_other_cpus("0");
 		ASSERT_EQ(0, syscall(SYS_delete_module, "ufiber", O_NONBLOCK))
 			TH_LOG("delete_module: %s", strerror(errno));
 		EXPECT_EQ(-1, access(UFIBER_DEVICE, F_OK));
 		EXPECT_EQ(-1, uf_refcnt());
 		ASSERT_EQ(0, syscall(SYS_finit_module, fd, "", 0))
 			TH_LOG("finit_module: %s", strerror(errno));
+		uf_other_cpus("1");
 		ASSERT_TRUE(uf_await(NULL, uf_device_is_there, NULL, "the device"));
 		EXPECT_EQ(0, uf_refcnt());
 	}

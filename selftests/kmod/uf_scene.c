@@ -187,6 +187,27 @@ bool uf_await_refs(void)
 	return false;
 }
 
+/*
+ * Loading and unloading switch a static branch in the scheduler: the kernel changes
+ * its own code while other processors run it, which QEMU's emulation does not survive
+ * on Linux 6.1 (tools/vm/int3). So the others are taken offline for it.
+ */
+void uf_other_cpus(const char *online)
+{
+	char path[64];
+	int cpu, fd;
+
+	for (cpu = 1; cpu < 64; cpu++) {
+		snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online", cpu);
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+		if (fd < 0)
+			break;
+		if (write(fd, online, 1) < 0)
+			perror(path);
+		close(fd);
+	}
+}
+
 bool uf_device_is_there(void *unused)
 {
 	return !access(UFIBER_DEVICE, R_OK | W_OK);
@@ -215,9 +236,11 @@ long uf_module_reload(void)
 
 	if (fd < 0)
 		return fd;
+	uf_other_cpus("0");
 	if (syscall(SYS_delete_module, "ufiber", O_NONBLOCK) ||
 	    syscall(SYS_finit_module, fd, "", 0))
 		ret = -errno;
+	uf_other_cpus("1");
 	close(fd);
 	if (!ret && !uf_await(NULL, uf_device_is_there, NULL, "the device"))
 		ret = -ENODEV;

@@ -117,6 +117,9 @@ long uf_module_reload(void);
 /* The module's file, open; or negative errno. */
 int uf_module_open(void);
 
+/* Have all processors but the first online ("1") or not ("0"). */
+void uf_other_cpus(const char *online);
+
 bool uf_device_is_there(void *unused);
 
 #endif /* UF_SCENE_H */

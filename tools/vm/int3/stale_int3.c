@@ -14,6 +14,10 @@
  * execute it may not help, as the CPU may keep its translation for ever: then it, and
  * who waits for it, hangs. A while later a store of what is there to where it is has
  * QEMU forget the translation.
+ *
+ * In Linux 6.1 kprobes are asked first, and send whoever hits an int3 that is not there
+ * back to it. So what can be is kept from being changed while several CPUs run:
+ * settle_code() in guest-run, uf_other_cpus() in the selftests.
  */
 #include <linux/irq_work.h>
 #include <linux/kdebug.h>
