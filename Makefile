@@ -41,7 +41,7 @@ BENCH := build/bench
 native := $(filter 1,$(NATIVE))
 
 # Compilers at a time, where building is only the beginning.
-JOBS := $(shell nproc)
+JOBS ?= $(shell nproc)
 
 # The headers' directory of one of KERNELS.
 headers = $(shell tools/vm/kernel $(1) headers)

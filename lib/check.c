@@ -331,28 +331,28 @@ static void note_thread(void)
  * after what it holds was seen.
  */
 static bool adopt(const char *function, const char *name, enum uf_kind kind,
-		  const void *object, struct uf_known known)
+		  const void *object)
 {
 	const struct kind *wanted = &kinds[kind];
 	const char *flaw = "it cannot be read";
+	struct uf_known known;
 
 	if (is_readable(object, wanted->size))
 		flaw = wanted->flaw(object, true);
-	if (flaw) {
-		smp_mb();
-		known = uf_known(object);
-		if (known.kind == kind)
-			return false;
+	if (!flaw) {
+		uf_check_born(kind, object);
+		return true;
 	}
-	if (flaw && known.kind && !known.gone)
+	smp_mb();
+	known = uf_known(object);
+	if (known.kind == kind)
+		return false;
+	if (known.kind && !known.gone)
 		die(function, name, wanted->wanted, "is %p: %s", object,
 		    kinds[known.kind].name);
-	if (flaw)
-		die(function, name, wanted->wanted,
-		    "is %p: %s has never been initialised there, or its memory was freed or overwritten: %s",
-		    object, wanted->name, flaw);
-	uf_check_born(kind, object);
-	return true;
+	die(function, name, wanted->wanted,
+	    "is %p: %s has never been initialised there, or its memory was freed or overwritten: %s",
+	    object, wanted->name, flaw);
 }
 
 static __attribute__((noreturn, cold)) void
@@ -397,7 +397,7 @@ void uf_check_object(const char *function, const char *name, enum uf_kind kind,
 		note_thread();
 		if (known.kind != kind &&
 		    (!known.kind || known.gone || is_users(known.kind))) {
-			if (adopt(function, name, kind, object, known))
+			if (adopt(function, name, kind, object))
 				return;
 			known = uf_known(object);
 		}

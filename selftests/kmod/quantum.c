@@ -18,10 +18,10 @@
 static struct uf_dom d;
 static struct uf_thread a, b, c, e;
 
-/* Order: get a server, then compute. */
-static long do_acquire_spin(long *args)
+/* Order: get a server by a wait with these flags, then compute. */
+static long do_wait_and_spin(long *args)
 {
-	struct ufiber_wait wait = { .size = sizeof(wait), .flags = ACQUIRE };
+	struct ufiber_wait wait = { .size = sizeof(wait), .flags = args[1] };
 	long ret = uf_ioctl(args[0], UFIBER_IOC_WAIT, &wait);
 
 	return ret < 0 ? ret : uf_do_spin(args);
@@ -37,7 +37,7 @@ static long do_acquire_spin(long *args)
 #define SPAWN_SPIN(t)							\
 	do {								\
 		UF_SPAWN(&d, t);					\
-		uf_order(t, do_acquire_spin, (long)d.fd);		\
+		uf_order(t, do_wait_and_spin, (long)d.fd, (long)ACQUIRE);		\
 	} while (0)
 
 /* Order: compute, and switch fibers all the time. */
@@ -164,15 +164,6 @@ TEST(a_timed_out_waits)
 	EXPECT_LE(1, d.threads[a.id].preempts);
 }
 
-/* Order: take a server if one is free, then compute. */
-static long do_stand_by_and_spin(long *args)
-{
-	struct ufiber_wait wait = { .size = sizeof(wait), .flags = STANDBY };
-	long ret = uf_ioctl(args[0], UFIBER_IOC_WAIT, &wait);
-
-	return ret < 0 ? ret : uf_do_spin(args);
-}
-
 /* Who takes a server is watched from then on, not when it is switched in next. */
 TEST(from_the_start)
 {
@@ -182,7 +173,7 @@ TEST(from_the_start)
 	UF_SPAWN(&d, &a);
 	ALONE_ON_CPU(&a);
 	UF_SPAWN(&d, &b);
-	uf_order(&a, do_stand_by_and_spin, (long)d.fd);
+	uf_order(&a, do_wait_and_spin, (long)d.fd, (long)STANDBY);
 	ASSERT_TRUE(uf_await_turns(&a));
 	uf_post_wait(&b, STANDBY, 0, 0);
 	ASSERT_TRUE(uf_await_cpu_unless(&a, 500 * MS, &b));

@@ -328,12 +328,15 @@ TEST(threads_denied)
 	expect_denied(_metadata, -EAGAIN, "ulimit -u");
 }
 
-/* The filter is the thread's; there is one server. */
-static void *offload_once(void *arg)
+static void *offload(void *arg)
 {
-	if (deny_call(SYS_clone3, EAGAIN))
-		return NULL;
 	return (void *)(intptr_t)uf_offload(double_it, NULL, NULL);
+}
+
+/* The filter is the thread's; there is one server. */
+static void *deny_and_offload(void *arg)
+{
+	return deny_call(SYS_clone3, EAGAIN) ? NULL : offload(arg);
 }
 
 /* Later, when the runtime has its own. */
@@ -344,7 +347,7 @@ TEST(offload_thread_denied)
 	void *error;
 
 	CREATE_RUNTIME(&rt, 1);
-	ASSERT_EQ(0, uf_create(rt, &fiber, NULL, offload_once, NULL));
+	ASSERT_EQ(0, uf_create(rt, &fiber, NULL, deny_and_offload, NULL));
 	ASSERT_EQ(0, uf_join(fiber, &error));
 	EXPECT_EQ(-EAGAIN, (intptr_t)error);
 	EXPECT_EQ(0, uf_runtime_destroy(rt));
@@ -352,11 +355,6 @@ TEST(offload_thread_denied)
 
 /* Nobody's else, so that all its threads are ours. */
 #define LONELY_UID 2000000011
-
-static void *offload(void *arg)
-{
-	return (void *)(intptr_t)uf_offload(double_it, NULL, NULL);
-}
 
 /* As many threads as the limit says, and not one more. */
 static int try_limited(struct __test_metadata *_metadata, rlim_t threads)

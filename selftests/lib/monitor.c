@@ -22,6 +22,14 @@
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 
+static bool is_preempt_rt(void)
+{
+	struct utsname name;
+
+	uname(&name);
+	return strstr(name.version, "PREEMPT_RT");
+}
+
 FIXTURE(monitor)
 {
 	struct __test_metadata *metadata;
@@ -604,10 +612,8 @@ TEST_F(monitor, preempted_is_not_blocked)
 	pthread_t rival;
 	cpu_set_t set;
 	int cpu = sched_getcpu();
-	struct utsname name;
 
-	uname(&name);
-	if (strstr(name.version, "PREEMPT_RT"))
+	if (is_preempt_rt())
 		SKIP(return,
 			   "the kernel's own locks sleep, and look like blocks");
 	CPU_ZERO(&set);
@@ -689,11 +695,12 @@ TEST(perf_on_rt)
 {
 	struct uf_config config = UF_CONFIG_INIT;
 	struct uf_runtime *rt;
-	struct utsname name;
+	char why[160];
 
-	uname(&name);
-	if (!strstr(name.version, "PREEMPT_RT"))
+	if (!is_preempt_rt())
 		SKIP(return, "the kernel is not PREEMPT_RT");
+	if (uf_perf_probe(why, sizeof(why)) == -EACCES)
+		SKIP(return, "%s", why);
 	config.servers = 1;
 	config.backend = "monitor";
 	setenv("UFIBER_MONITOR", "perf", 1);

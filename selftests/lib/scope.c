@@ -235,16 +235,26 @@ static void *own_a_scope(void *arg)
 	return NULL;
 }
 
+/* Returns the owner, which has been cancelled while it closes. */
+static struct uf_fiber *cancel_closer(struct __test_metadata *_metadata,
+				      struct outer *outer)
+{
+	struct uf_fiber *fiber;
+
+	CREATE(&fiber, own_a_scope, outer);
+	while (uf_state(fiber) != UF_STATE_WAITING)
+		uf_yield();
+	EXPECT_EQ(0, uf_cancel(fiber));
+	return fiber;
+}
+
 /* Who is cancelled while it closes still waits for those that need longer. */
 FIBER_TEST(cancelled_closer, 2)
 {
 	struct outer outer = { UF_SEM_INIT(0), shielded_for_a_while, 1, 1 };
 	struct uf_fiber *fiber;
 
-	CREATE(&fiber, own_a_scope, &outer);
-	while (uf_state(fiber) != UF_STATE_WAITING)
-		uf_yield();
-	EXPECT_EQ(0, uf_cancel(fiber));
+	fiber = cancel_closer(_metadata, &outer);
 	EXPECT_EQ(-ETIMEDOUT, uf_join_until(fiber, NULL, uf_now() + 100000));
 	uf_sem_post(&outer.sem);
 	JOIN(fiber);
@@ -256,13 +266,8 @@ FIBER_TEST(cancelled_closer, 2)
 FIBER_TEST(cancelled_closer_of_a_failure, 2)
 {
 	struct outer outer = { UF_SEM_INIT(0), wait_for_ever, 1, 1 };
-	struct uf_fiber *fiber;
 
-	CREATE(&fiber, own_a_scope, &outer);
-	while (uf_state(fiber) != UF_STATE_WAITING)
-		uf_yield();
-	EXPECT_EQ(0, uf_cancel(fiber));
-	JOIN(fiber);
+	JOIN(cancel_closer(_metadata, &outer));
 	EXPECT_EQ(-EIO, outer.error);
 	EXPECT_EQ(-ECANCELED, outer.later);
 }
@@ -280,18 +285,13 @@ static int then_block(void *arg)
 FIBER_TEST(cancelled_again, 2)
 {
 	struct outer outer = { UF_SEM_INIT(0), then_block, 1, 1 };
-	struct uf_fiber *fiber;
 	int fds[2];
 
 	if (strcmp(uf_runtime_backend(NULL), "module"))
 		SKIP(return, "only the module interrupts a system call");
 	ASSERT_EQ(0, pipe(fds));
 	pipe_end = fds[0];
-	CREATE(&fiber, own_a_scope, &outer);
-	while (uf_state(fiber) != UF_STATE_WAITING)
-		uf_yield();
-	EXPECT_EQ(0, uf_cancel(fiber));
-	JOIN(fiber);
+	JOIN(cancel_closer(_metadata, &outer));
 	EXPECT_EQ(-EINTR, outer.error);
 	close(fds[0]);
 	close(fds[1]);

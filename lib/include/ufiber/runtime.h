@@ -105,8 +105,8 @@ struct uf_config {
  * (io_uring is missing or forbidden), -ENOSYS (backend "monitor" was asked for and
  * there is no membarrier(2)), -EAGAIN (no thread could be started),
  * -EDEADLK (called by a fiber), -EOPNOTSUPP (config.quantum; UFIBER_MONITOR=perf
- * on PREEMPT_RT), -ENOMEM, or what opening or mapping the device failed with. Where a cause needs more words than an errno has, uf_strerror()
- * gives them.
+ * on PREEMPT_RT), -ENOMEM, or what opening or mapping the device failed with. Where
+ * a cause needs more words than an errno has, uf_strerror() gives them.
  */
 int uf_runtime_create(struct uf_runtime **rt, const struct uf_config *config);
 
